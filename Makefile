@@ -1,0 +1,24 @@
+# Every command works from a bare clone: the environment is brought up to the lock first.
+.PHONY: demo test run dsn stop clean doctor check bench lock init screenshots
+PY := .venv/bin/python
+UV := uv==0.13.8
+export AS_OF SOURCES ONLY ROLE DB CUSTOMERS DATA DAYS
+export PYTHONPATH := $(CURDIR)
+
+demo run dsn stop clean doctor bench init: .venv/ready
+	@$(PY) -m include.local $@
+
+test: .venv/ready
+	@$(PY) -m pytest
+
+check: .venv/ready
+	@$(PY) -m ruff format --check . && $(PY) -m ruff check . && $(PY) -m mypy
+
+lock: .venv/ready
+	.venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes requirements.in -o requirements.txt
+
+.venv/ready: requirements.txt
+	@echo "installing what requirements.txt pins into .venv (about a minute, network time apart)"
+	@python3 -m venv .venv && .venv/bin/pip install --quiet $(UV)
+	@.venv/bin/uv pip install --quiet --python $(PY) --require-hashes --compile-bytecode -r requirements.txt
+	@touch $@

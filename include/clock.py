@@ -1,0 +1,55 @@
+"""as_of, worked out once: the day before which everything is known."""
+
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from include.errors import InputError
+
+
+def business_day(moment: datetime, time_zone: str) -> date:
+    """The calendar day of ``moment`` (with an offset) in the business's time zone."""
+    return moment.astimezone(ZoneInfo(time_zone)).date()
+
+
+def as_of(
+    run_after: datetime, *, given: str | None, newest_order: datetime | None, time_zone: str
+) -> date:
+    """The day of a run: nothing dated on or after its midnight is seen.
+
+    The earlier of the run's own day and the day after the newest landed order, so that historic
+    data is right and a silent source ages nobody. A given day wins.
+
+    Parameters
+    ----------
+    run_after : when the run was due, with an offset.
+    given : an ISO day of a form or a command, or None.
+    newest_order : the newest order that was landed, or None when there is none.
+    time_zone : of the business.
+
+    Raises
+    ------
+    InputError
+        If the given day is no day, or after the day of this run.
+    """
+    today = business_day(run_after, time_zone)
+    if given:
+        try:
+            chosen = date.fromisoformat(given)
+        except ValueError as error:
+            raise InputError(f"as_of {given!r} is no day: write it as 2026-03-01") from error
+        if chosen > today:
+            raise InputError(
+                f"as_of {given} is after {today}, the day of this run: give an earlier day or none"
+            )
+        return chosen
+    if newest_order is None:
+        return today
+    return min(today, business_day(newest_order, time_zone) + timedelta(days=1))
+
+
+def stale_reason(day: date, run_after: datetime, *, time_zone: str) -> str | None:
+    """Why the data ends before the run's own day, in words; None when it does not."""
+    gap_days = (business_day(run_after, time_zone) - day).days
+    if gap_days <= 0:
+        return None
+    return f"the newest landed order is {gap_days} days older than this run"

@@ -1,0 +1,178 @@
+"""From a connection id to an open database.
+
+``AIRFLOW_CONN_<ID>`` is read first (a URI or Airflow's JSON form), so that every module runs in a
+plain shell; Airflow is asked only when it is unset. A URI with a password is never logged.
+"""
+
+import json
+import os
+import sqlite3
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
+
+import psycopg
+
+from include.errors import ConfigError, ResourceError
+
+Dialect = Literal["postgres", "mysql", "sqlite"]
+DIALECTS: dict[str, Dialect] = {
+    "postgres": "postgres",
+    "postgresql": "postgres",
+    "mysql": "mysql",
+    "mariadb": "mysql",
+    "sqlite": "sqlite",
+}
+KEEPALIVE = {"keepalives_idle": "30", "keepalives_interval": "10", "keepalives_count": "3"}
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a connection id points; ``repr`` hides the password."""
+
+    connection_id: str
+    dialect: Dialect
+    host: str
+    port: int | None
+    user: str | None
+    password: str | None
+    database: str
+    options: tuple[tuple[str, str], ...] = ()
+
+    def __repr__(self) -> str:
+        return f"{self.connection_id} ({self.where})"
+
+    @property
+    def where(self) -> str:
+        """The place in words, without user and password."""
+        if self.dialect == "sqlite":
+            return self.database
+        return f"{self.host}:{self.port}/{self.database}"
+
+    @property
+    def url(self) -> str:
+        """The URL with its password, as libpq and psql take it (PostgreSQL only)."""
+        login = quote(self.user or "", safe="")
+        if self.password:
+            login += f":{quote(self.password, safe='')}"
+        query = f"?{urlencode(self.options)}" if self.options else ""
+        return f"postgresql://{login}@{self.host}:{self.port}/{quote(self.database)}{query}"
+
+
+def variable(connection_id: str) -> str:
+    """The name of the environment variable that switches a connection on."""
+    return f"AIRFLOW_CONN_{connection_id.upper()}"
+
+
+def _parts(connection_id: str, raw: str) -> Address:
+    if raw.lstrip().startswith("{"):
+        form = json.loads(raw)
+        kind, database = form.get("conn_type", ""), form.get("schema", "")
+        host, port = form.get("host", ""), form.get("port")
+        user, password, extra = form.get("login"), form.get("password"), form.get("extra") or {}
+        options = json.loads(extra) if isinstance(extra, str) else extra
+    else:
+        split = urlsplit(raw)
+        kind, host, port = split.scheme.partition("+")[0], split.hostname or "", split.port
+        user = unquote(split.username) if split.username else None
+        password = unquote(split.password) if split.password else None
+        database, options = unquote(split.path[1:]), dict(parse_qsl(split.query))
+    if kind not in DIALECTS:
+        known = ", ".join(sorted(DIALECTS))
+        raise ConfigError(
+            f"{variable(connection_id)}: {kind!r} is no kind of database known here ({known}); "
+            "write it as postgres://user:password@host:5432/database"
+        )
+    dialect = DIALECTS[kind]
+    if dialect == "sqlite":
+        database = database or host
+    default_port = {"postgres": 5432, "mysql": 3306, "sqlite": None}[dialect]
+    plain = tuple((key, str(value)) for key, value in options.items() if key != "__extra__")
+    return Address(
+        connection_id, dialect, host, port or default_port, user, password, database, plain
+    )
+
+
+def address(connection_id: str) -> Address:
+    """Where ``connection_id`` points; a ConfigError says which variable to set or mend."""
+    raw = os.environ.get(variable(connection_id)) or _asked_of_airflow(connection_id)
+    try:
+        return _parts(connection_id, raw)
+    except ValueError as error:  # a port that is no number, JSON that is none
+        raise ConfigError(
+            f"{variable(connection_id)}: not a connection ({type(error).__name__}); "
+            "write it as postgres://user:password@host:5432/database"
+        ) from None  # the cause may hold the password
+
+
+def _asked_of_airflow(connection_id: str) -> str:
+    unset = f"{variable(connection_id)} is not set; set it to postgres://user:password@host/database"
+    if "AIRFLOW_HOME" not in os.environ:
+        raise ConfigError(unset)
+    from airflow.sdk import Connection
+    from airflow.sdk.exceptions import AirflowNotFoundException
+
+    try:
+        return str(Connection.get(connection_id).get_uri())
+    except AirflowNotFoundException as error:
+        raise ConfigError(f"{unset}, or add {connection_id!r} in Airflow's connections") from error
+
+
+def connect(connection_id: str) -> psycopg.Connection[Any]:
+    """Open a PostgreSQL connection, its session's time zone pinned to UTC."""
+    place = address(connection_id)
+    if place.dialect != "postgres":
+        raise ConfigError(f"{variable(connection_id)}: must be PostgreSQL, is {place.dialect}")
+    try:
+        db = psycopg.connect(
+            place.url,
+            connect_timeout=10,
+            application_name="portrait",
+            options="-c timezone=UTC -c client_encoding=UTF8",
+            **KEEPALIVE,  # type: ignore[arg-type]  # libpq takes text
+        )
+    except psycopg.OperationalError as error:
+        raise ResourceError(_unreachable(place, error)) from error
+    return db
+
+
+def _unreachable(place: Address, error: Exception) -> str:
+    reason = " ".join(str(error).split()).rpartition("failed: ")[2] or type(error).__name__
+    return (
+        f"{place.connection_id}: no connection to {place.where}: {reason}; "
+        f"check {variable(place.connection_id)} and that the server answers"
+    )
+
+
+def connect_sqlite(connection_id: str) -> sqlite3.Connection:
+    """Open a SQLite file read-only."""
+    place = address(connection_id)
+    if not Path(place.database).is_file():
+        raise ResourceError(
+            f"{connection_id}: no file {place.database}; check {variable(connection_id)}"
+        )
+    return sqlite3.connect(f"file:{quote(place.database)}?mode=ro", uri=True, timeout=30)
+
+
+def connect_mysql(connection_id: str) -> Any:
+    """Open a MySQL or MariaDB connection that gives bytes and streams its results."""
+    import pymysql
+    from pymysql.cursors import SSCursor
+
+    place = address(connection_id)
+    try:
+        return pymysql.connect(
+            host=place.host,
+            port=place.port or 3306,
+            user=place.user,
+            password=place.password or "",
+            database=place.database,
+            charset="utf8mb4",
+            connect_timeout=10,
+            read_timeout=600,
+            cursorclass=SSCursor,
+            init_command="SET time_zone = '+00:00'",
+        )
+    except pymysql.err.OperationalError as error:
+        raise ResourceError(_unreachable(place, error)) from error

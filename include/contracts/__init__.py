@@ -1,0 +1,180 @@
+"""The tables, each written once: ``<schema>/<table>.yaml`` in the Open Data Contract Standard 3.1.
+
+From a contract come the DDL and the comments (``warehouse.deploy``), the row rules of a load
+(``landing``), the table rules (``quality``), the dictionary ``docs/tables.md`` and the BI view.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from include.errors import ConfigError
+
+HERE = Path(__file__).parent
+SCHEMAS = ("landing", "core", "mart", "ops", "bi")  # in the order of deployment; bi holds views
+
+Storage = Literal["plain", "source", "generation", "view"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: PostgreSQL type, meaning, and the rules that a row must keep."""
+
+    name: str
+    type: str
+    description: str
+    required: bool = False
+    key: int | None = None  # position in the primary key, from 1
+    minimum: float | None = None
+    maximum: float | None = None
+    values: tuple[str, ...] | None = None
+    unit: str | None = None
+    formula: str | None = None
+    missing: str | None = None
+    default: str | None = None
+    in_bi: bool = True
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table; ``columns`` hold those that its storage brings with it."""
+
+    schema: str
+    name: str
+    description: str
+    grain: str
+    storage: Storage
+    bi_view: str | None
+    query: str | None  # of a view that is more than a selection of one table
+    version: str
+    columns: tuple[Column, ...]
+    checks: tuple[dict[str, Any], ...] = ()
+
+    @property
+    def full_name(self) -> str:
+        """``schema.table``."""
+        return f"{self.schema}.{self.name}"
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """The primary key's columns, in order; empty for a table without one."""
+        keyed = [column for column in self.columns if column.key is not None]
+        return tuple(column.name for column in sorted(keyed, key=lambda column: column.key or 0))
+
+    @property
+    def own_columns(self) -> tuple[Column, ...]:
+        """The columns that the contract itself lists."""
+        brought = {column.name for column in BROUGHT[self.storage]}
+        return tuple(column for column in self.columns if column.name not in brought)
+
+
+BROUGHT: dict[str, tuple[Column, ...]] = {
+    "plain": (),
+    "view": (),
+    "source": (
+        Column("source", "text", "The mapping this row was read by.", required=True, key=1),
+        Column("source_id", "text", "The row's key in its source.", required=True, key=2),
+        Column("changed_at", "timestamptz", "When the source changed the row, where it says so."),
+        Column("landed_at", "timestamptz", "When this version was loaded.", required=True),
+        Column("run_id", "text", "The run that loaded this version.", required=True),
+        Column("deleted_at", "timestamptz", "When the source deleted the row, or we noticed."),
+        Column("pass_through", "jsonb", "What the mapping keeps beside our model."),
+    ),
+    "generation": (
+        Column("generation", "bigint", "The publish that made this row.", required=True, key=1),
+        Column("as_of", "date", "Nothing dated on or after this day was seen.", required=True),
+    ),
+}
+
+
+def _properties(raw: dict[str, Any]) -> dict[str, Any]:
+    return {item["property"]: item["value"] for item in raw.get("customProperties", ())}
+
+
+def _column(raw: dict[str, Any], shift: int) -> Column:
+    own, options = _properties(raw), raw.get("logicalTypeOptions", {})
+    position = raw.get("primaryKeyPosition", 1) if raw.get("primaryKey") else None
+    return Column(
+        name=raw["name"],
+        type=raw["physicalType"],
+        description=" ".join(raw["description"].split()),
+        required=raw.get("required", False) or position is not None,
+        key=None if position is None else position + shift,
+        minimum=options.get("minimum"),
+        maximum=options.get("maximum"),
+        values=tuple(own["values"]) if "values" in own else None,
+        unit=own.get("unit"),
+        formula=own.get("formula"),
+        missing=own.get("missing"),
+        default=own.get("default"),
+        in_bi=own.get("bi", True),
+    )
+
+
+@cache
+def load(full_name: str) -> Table:
+    """Read the contract of ``schema.table``; a ConfigError names the file and what is missing."""
+    schema, _, name = full_name.partition(".")
+    path = HERE / schema / f"{name}.yaml"
+    if not path.exists():
+        raise ConfigError(f"{full_name}: no contract include/contracts/{schema}/{name}.yaml")
+    raw = yaml.load(path.read_bytes(), Loader=yaml.CSafeLoader)  # noqa: S506  a safe loader, in C
+    try:
+        described = raw["schema"][0]
+        own = _properties(described)
+        storage: Storage = own.get("storage", "plain")
+        brought = BROUGHT[storage]
+        shift = sum(column.key is not None for column in brought)
+        columns = tuple(_column(column, shift) for column in described["properties"])
+        return Table(
+            schema=schema,
+            name=name,
+            description=" ".join(described["description"].split()),
+            grain=own.get("grain", ""),
+            storage=storage,
+            bi_view=own.get("bi_view"),
+            query=own.get("query"),
+            version=raw["version"],
+            columns=(*brought, *columns),
+            checks=tuple(described.get("quality", ())),
+        )
+    except (KeyError, TypeError) as error:
+        raise ConfigError(f"contracts/{schema}/{path.name}: {error} is missing or odd") from error
+
+
+@cache
+def all_tables() -> tuple[Table, ...]:
+    """Every contract, by schema in the order of deployment, then by name."""
+    return tuple(
+        load(f"{schema}.{path.stem}")
+        for schema in SCHEMAS
+        for path in sorted((HERE / schema).glob("*.yaml"))
+    )
+
+
+def history(table: Table) -> Table:
+    """The table that keeps the replaced versions of a landing entity."""
+    columns = (
+        *(
+            Column(
+                column.name, column.type, column.description, key=column.key, required=bool(column.key)
+            )
+            for column in table.columns
+        ),
+        Column("valid_from", "timestamptz", "When this version was landed.", required=True, key=3),
+        Column("valid_to", "timestamptz", "When the next version replaced it.", required=True),
+    )
+    return Table(
+        schema=table.schema,
+        name=f"{table.name}_history",
+        description=f"Replaced versions of {table.full_name}: what we knew then.",
+        grain="source, source_id, valid_from",
+        storage="plain",
+        bi_view=None,
+        query=None,
+        version=table.version,
+        columns=columns,
+    )

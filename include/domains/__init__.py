@@ -1,0 +1,85 @@
+"""What differs by business, read from ``<name>.yaml``: data only, never code.
+
+``PORTRAIT_DOMAIN`` names the file in use; retail when unset.
+"""
+
+import os
+from functools import cache
+from pathlib import Path
+from typing import Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from include.errors import ConfigError
+
+HERE = Path(__file__).parent
+
+
+class Strict(BaseModel):
+    """Frozen, unknown keys forbidden: what is read from YAML."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Segments(Strict):
+    """How customers are grouped."""
+
+    fewest: int = Field(3, ge=2, le=20)
+    most: int = Field(8, ge=2, le=20)
+    actions: dict[str, str]  # RFM group -> suggested action in words
+
+
+class Lists(Strict):
+    """How long and how wide the recommendation lists are."""
+
+    explore_length: int = Field(5, ge=1, le=50)
+    repeat_length: int = Field(5, ge=1, le=50)
+    neighbours: int = Field(50, ge=5, le=1000)
+    popularity_days: int = Field(30, ge=1)
+    test_days: int = Field(30, ge=1)
+
+
+class Domain(Strict):
+    """One business: its clock, its money, its windows."""
+
+    name: str
+    time_zone: str = "UTC"
+    currency: str = "EUR"
+    churn_window_days: int = Field(90, ge=1)
+    purchase_window_days: int = Field(30, ge=1)
+    consent_default: Literal["allowed", "denied"] = "allowed"
+    test_order_statuses: tuple[str, ...] = ("cancelled", "quote", "deleted")
+    segments: Segments
+    lists: Lists = Lists()
+
+    @field_validator("time_zone")
+    @classmethod
+    def known_zone(cls, zone: str) -> str:
+        """A zone name of the tz database."""
+        try:
+            ZoneInfo(zone)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise ValueError(f"{zone!r} is no time zone of the tz database") from error
+        return zone
+
+
+@cache
+def load(name: str | None = None) -> Domain:
+    """Read ``<name>.yaml`` (default: ``PORTRAIT_DOMAIN``, else retail)."""
+    name = name or os.environ.get("PORTRAIT_DOMAIN", "retail")
+    path = HERE / f"{name}.yaml"
+    if not path.exists():
+        known = ", ".join(sorted(file.stem for file in HERE.glob("*.yaml")))
+        raise ConfigError(f"PORTRAIT_DOMAIN={name}: no include/domains/{name}.yaml; known: {known}")
+    raw = yaml.safe_load(path.read_bytes())
+    try:
+        domain = Domain.model_validate({"name": name, **raw})
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"]))
+        raise ConfigError(f"{path.name}: {key}: {first['msg'].lower()}; fix the file") from error
+    if zone := os.environ.get("PORTRAIT_TIME_ZONE"):
+        domain = Domain.model_validate({**domain.model_dump(), "time_zone": zone})
+    return domain

@@ -1,0 +1,169 @@
+"""How each CRM is read: one ``<name>.yaml`` a system, its queries in that system's own dialect.
+
+A source is on when ``AIRFLOW_CONN_<CONNECTION>`` is set; ``PORTRAIT_SOURCES="a b"`` narrows it.
+"""
+
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from include.connections import variable
+from include.domains import Strict
+from include.errors import ConfigError, InputError
+
+HERE = Path(__file__).parent
+ENTITIES = (
+    "customer",
+    "product",
+    "customer_order",
+    "order_line",
+    "interaction",
+    "ticket",
+    "feedback",
+    "consent",
+)
+
+
+class SoftDelete(Strict):
+    """Rows are marked in ``column`` (true, 1 or a time) and stay."""
+
+    column: str
+
+
+class Entity(Strict):
+    """How one canonical entity is read."""
+
+    select: str
+    key: str = "source_id"
+    cursor: str | None = None  # None: compare every row
+    deletes: SoftDelete | Literal["sweep", "none"] = "none"
+    pass_through: tuple[str, ...] = ()
+
+    @field_validator("select")
+    @classmethod
+    def one_query(cls, select: str) -> str:
+        """Without the semicolon at its end, which would break it as a subquery."""
+        return select.strip().rstrip(";").strip()
+
+    @model_validator(mode="after")
+    def keyed(self) -> "Entity":
+        """The select gives the key under its canonical name."""
+        if self.key != "source_id":
+            raise ValueError("key must be source_id: alias the key so in the select")
+        return self
+
+
+class Source(Strict):
+    """One system: where it is, when it is read, and how."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,30}$")
+    connection: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    schedule: str | None = None
+    time_zone: str = "UTC"
+    person_key: str | None = None
+    most_vanishing_percent: float = Field(30, ge=0, le=100)
+    entities: dict[str, Entity] = Field(min_length=1)
+
+    @field_validator("schedule")
+    @classmethod
+    def valid_cron(cls, schedule: str | None) -> str | None:
+        """A bad cron string would lose its DAG at parse time, with no more than an import error."""
+        from croniter import croniter
+
+        if schedule is not None and not croniter.is_valid(schedule):
+            raise ValueError(f"{schedule!r} is no cron expression")
+        return schedule
+
+    @field_validator("entities")
+    @classmethod
+    def canonical(cls, entities: dict[str, Entity]) -> dict[str, Entity]:
+        """Only entities of our model, in its order."""
+        for entity in entities:
+            if entity not in ENTITIES:
+                raise ValueError(f"{entity!r} is no entity; known: {', '.join(ENTITIES)}")
+        return {entity: entities[entity] for entity in ENTITIES if entity in entities}
+
+
+def load(name: str, folder: Path = HERE) -> Source:
+    """Read ``<name>.yaml``; a ConfigError names the file, the entity and the key at fault."""
+    path = folder / f"{name}.yaml"
+    if not path.exists():
+        raise ConfigError(f"{path.name}: no such mapping; known: {', '.join(names(folder))}")
+    try:
+        raw = yaml.load(path.read_bytes(), Loader=yaml.CSafeLoader)  # noqa: S506  safe, in C
+        return Source.model_validate({**raw, "name": name} if isinstance(raw, dict) else raw)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path.name}: not YAML: {' '.join(str(error).split())}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"])) or "the whole file"
+        raise ConfigError(
+            f"{path.name}: {key}: {first['msg'].lower()}; shop.yaml is a complete example"
+        ) from error
+
+
+def names(folder: Path = HERE) -> list[str]:
+    """Every mapping there is, on or off."""
+    return sorted(path.stem for path in folder.glob("*.yaml"))
+
+
+def _connection(path: Path) -> str:
+    """The connection that a mapping names, even where the rest of it is broken."""
+    try:
+        raw: Any = yaml.load(path.read_bytes(), Loader=yaml.CSafeLoader)  # noqa: S506  safe, in C
+    except yaml.YAMLError:
+        return path.stem
+    found = raw.get("connection") if isinstance(raw, dict) else None
+    return found if isinstance(found, str) else path.stem
+
+
+def switched_on(folder: Path = HERE) -> list[str]:
+    """The sources whose connection is set, narrowed by ``PORTRAIT_SOURCES``."""
+    on = [name for name in names(folder) if variable(_connection(folder / f"{name}.yaml")) in os.environ]
+    chosen = os.environ.get("PORTRAIT_SOURCES", "").split()
+    return [name for name in on if not chosen or name in chosen]
+
+
+def chosen(wanted: str, folder: Path = HERE) -> list[str]:
+    """The names in ``wanted`` (blanks between), each known and switched on."""
+    on = switched_on(folder)
+    for name in wanted.split():
+        if name not in names(folder):
+            raise InputError(f"SOURCES: no source {name!r}; known: {', '.join(names(folder))}")
+        if name not in on:
+            needed = variable(_connection(folder / f"{name}.yaml"))
+            raise InputError(f"SOURCES: {name} is off; set {needed} to switch it on")
+    return wanted.split() or on
+
+
+def check_read_only(source: Source, dialect: str) -> None:
+    """Refuse a mapping whose query is more than one reading query.
+
+    Raises
+    ------
+    ConfigError
+        Naming the entity, where its tree holds a data change, INTO, a lock or a command.
+    """
+    import sqlglot
+    from sqlglot import exp
+
+    writing = (exp.DML, exp.DDL, exp.Command, exp.Into, exp.Lock, exp.Set, exp.Drop, exp.Alter)
+    for name, entity in source.entities.items():
+        where = f"{source.name}.yaml: entities.{name}.select"
+        try:
+            trees = sqlglot.parse(entity.select, read=dialect)
+        except sqlglot.errors.ParseError as error:
+            said = error.errors[0]["description"] if error.errors else str(error)
+            raise ConfigError(f"{where}: not SQL of {dialect}: {said}; mend the query") from error
+        if len(trees) != 1 or not isinstance(trees[0], exp.Query):
+            raise ConfigError(f"{where}: must be one SELECT; put everything into one query")
+        for node in trees[0].walk():
+            if isinstance(node, writing) and not isinstance(node, exp.Query):
+                raise ConfigError(
+                    f"{where}: holds {type(node).__name__.upper()}; a mapping only reads"
+                )
