@@ -14,6 +14,9 @@ test: .venv/ready
 check: .venv/ready
 	@$(PY) -m ruff format --check . && $(PY) -m ruff check . && $(PY) -m mypy
 
+screenshots: .venv/ready
+	@$(PY) docs/screenshots.py
+
 lock: .venv/ready
 	.venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes requirements.in -o requirements.txt
 

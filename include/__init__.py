@@ -1,1 +1,1 @@
-"""The library: the stages of the flow, in plain Python. Nothing in here imports Airflow at import time."""
+"""The library: the stages of the flow, in plain Python; it imports no Airflow."""

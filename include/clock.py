@@ -11,6 +11,11 @@ def business_day(moment: datetime, time_zone: str) -> date:
     return moment.astimezone(ZoneInfo(time_zone)).date()
 
 
+def midnight(day: date, time_zone: str) -> datetime:
+    """The moment at which ``day`` begins in the business's time zone."""
+    return datetime.combine(day, datetime.min.time(), ZoneInfo(time_zone))
+
+
 def as_of(
     run_after: datetime, *, given: str | None, newest_order: datetime | None, time_zone: str
 ) -> date:

@@ -107,7 +107,9 @@ def address(connection_id: str) -> Address:
 
 
 def _asked_of_airflow(connection_id: str) -> str:
-    unset = f"{variable(connection_id)} is not set; set it to postgres://user:password@host/database"
+    unset = (
+        f"{variable(connection_id)} is not set; set it to postgres://user:password@host/database"
+    )
     if "AIRFLOW_HOME" not in os.environ:
         raise ConfigError(unset)
     from airflow.sdk import Connection

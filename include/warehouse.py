@@ -1,4 +1,4 @@
-"""The warehouse's own ground: contracts into tables, rows from server to server, locks, the ledger."""
+"""The warehouse's ground: contracts into tables, rows from server to server, locks."""
 
 import hashlib
 import logging
@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, LiteralString, cast
+from typing import Any
 
 import psycopg
 from psycopg import sql
@@ -20,12 +20,12 @@ log = logging.getLogger(__name__)
 Connection = psycopg.Connection[Any]
 LOCK_TIMEOUT = "2s"
 ATTEMPTS = 10
-SAME_TYPE = {"timestamptz": "timestamp with time zone", "numeric(18,6)": "numeric(18,6)"}
+SAME_TYPE = {"timestamptz": "timestamp with time zone", "timestamp": "timestamp without time zone"}
 
 
 def text(query: str) -> sql.SQL:
     """Our own SQL text, from this repository; values are bound, identifiers quoted elsewhere."""
-    return sql.SQL(cast(LiteralString, query))
+    return sql.SQL(query)
 
 
 def name(table: str) -> sql.Identifier:
@@ -134,7 +134,7 @@ def deploy(db: Connection) -> bool:
     ContractError
         If a column would have to be removed or retyped: that loses data, so a person does it.
     ResourceError
-        If a lock could not be had in {ATTEMPTS} attempts; the message names who holds it.
+        If a lock could not be had in ``ATTEMPTS`` attempts; the message names who holds it.
     """
     for attempt in range(1, ATTEMPTS + 1):
         try:
@@ -216,7 +216,10 @@ def deploy_table(db: Connection, table: Table) -> None:
         if table.key:
             keys = sql.SQL(", ").join(map(sql.Identifier, table.key))
             parts.append(sql.SQL("PRIMARY KEY ({})").format(keys))
-        by = {"source": " PARTITION BY LIST (source)", "generation": " PARTITION BY LIST (generation)"}
+        by = {
+            "source": " PARTITION BY LIST (source)",
+            "generation": " PARTITION BY LIST (generation)",
+        }
         db.execute(
             sql.SQL("CREATE TABLE {} ({}){}").format(
                 name(table.full_name),

@@ -22,9 +22,9 @@ def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
     home = tmp_path_factory.mktemp("home")
     try:
-        yield postgres.start(home, durable=False).admin_url
+        yield postgres.start(home, durable=False).url_admin
     finally:
-        postgres.stop(home)
+        postgres.remove(home)
 
 
 def _database(postgres_url: str, template: str = "template1") -> tuple[str, str]:

@@ -121,7 +121,7 @@ def load(full_name: str) -> Table:
     path = HERE / schema / f"{name}.yaml"
     if not path.exists():
         raise ConfigError(f"{full_name}: no contract include/contracts/{schema}/{name}.yaml")
-    raw = yaml.load(path.read_bytes(), Loader=yaml.CSafeLoader)  # noqa: S506  a safe loader, in C
+    raw = yaml.load(path.read_bytes(), Loader=yaml.CSafeLoader)
     try:
         described = raw["schema"][0]
         own = _properties(described)
@@ -160,7 +160,11 @@ def history(table: Table) -> Table:
     columns = (
         *(
             Column(
-                column.name, column.type, column.description, key=column.key, required=bool(column.key)
+                column.name,
+                column.type,
+                column.description,
+                key=column.key,
+                required=bool(column.key),
             )
             for column in table.columns
         ),

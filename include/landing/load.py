@@ -1,5 +1,5 @@
 """One load of one table: a window of changes into staging, checked, then applied, in ONE
-transaction that also moves the watermark and writes the ledger. A kill leaves everything or nothing.
+transaction that also moves the watermark and writes the ledger: a kill leaves all or nothing.
 """
 
 import logging
@@ -11,7 +11,7 @@ from psycopg import sql
 
 from include import contracts, warehouse
 from include.contracts import Column, Table
-from include.errors import ConfigError, QualityError
+from include.errors import ConfigError, InputError, QualityError
 from include.landing import rules
 from include.landing.readers import Reader, Staged, Window, open_reader
 from include.sources import Entity, SoftDelete, Source, check_read_only
@@ -76,16 +76,36 @@ def load(source: Source, entity_name: str, db: warehouse.Connection, *, run_id: 
     return loaded
 
 
-def newest_order(db: warehouse.Connection) -> datetime | None:
-    """The newest landed order's moment, or None when none has landed."""
+def newest_order(db: warehouse.Connection, *, before: datetime | None = None) -> datetime | None:
+    """The newest landed order's moment (before ``before``), or None when there is none."""
     row = db.execute(
-        """SELECT max(ordered_at) FROM (
-               SELECT max(ordered_at) AS ordered_at FROM landing.customer_order
-               WHERE deleted_at IS NULL
-               UNION ALL
-               SELECT max(ordered_at) FROM landing.order_line WHERE deleted_at IS NULL) AS o"""
+        """SELECT max(ordered_at) FROM landing.customer_order
+           WHERE deleted_at IS NULL
+           AND (%(before)s::timestamptz IS NULL OR ordered_at < %(before)s)""",
+        {"before": before},
     ).fetchone()
     return None if row is None else row[0]
+
+
+def require_order_before(db: warehouse.Connection, moment: datetime) -> None:
+    """Refuse a day before the first landed order; without any order there is nothing to refuse.
+
+    Raises
+    ------
+    InputError
+        Naming the first order's day.
+    """
+    row = db.execute(
+        "SELECT min(ordered_at) FROM landing.customer_order WHERE deleted_at IS NULL"
+    ).fetchone()
+    first = None if row is None else row[0]
+    if first is None:
+        log.warning("no order has landed: profiles will hold no behaviour; map customer_order")
+    elif first >= moment:
+        raise InputError(
+            f"as_of {moment:%Y-%m-%d} is before any order, the first is of {first:%Y-%m-%d}: "
+            "give a later day or none"
+        )
 
 
 def _window(
@@ -124,9 +144,7 @@ def _stage(
         for column in staged
     )
     db.execute("DROP TABLE IF EXISTS pg_temp.portrait_staging, pg_temp.portrait_checked")
-    db.execute(
-        sql.SQL("CREATE TEMP TABLE portrait_staging ({}) ON COMMIT DROP").format(columns)
-    )
+    db.execute(sql.SQL("CREATE TEMP TABLE portrait_staging ({}) ON COMMIT DROP").format(columns))
     return staged
 
 
@@ -145,7 +163,7 @@ def partition(db: warehouse.Connection, table: Table, source: str) -> str:
 
 
 def _differs(columns: list[Column], entity: Entity, new: str) -> str:
-    """True where ``t`` is to be replaced by ``new``; an older version never replaces a newer one."""
+    """True where ``new`` is to replace ``t``; an older version never replaces a newer one."""
     mine = ", ".join(f't."{column.name}"' for column in columns)
     theirs = ", ".join(f'{new}."{column.name}"' for column in columns)
     later = f" AND ({new}.changed_at >= t.changed_at) IS NOT FALSE" if entity.cursor else ""
@@ -228,15 +246,16 @@ def _sweep(
     vanished, known = row or (0, 0)
     if known >= GUARD_FROM_ROWS and vanished * 100 > known * source.most_vanishing_percent:
         raise QualityError(
-            f"{source.name}.{table.name}: {vanished} of {known} rows are gone from the source, more "
-            f"than {source.most_vanishing_percent:g} %; nothing was changed; if that is right, raise "
-            f"most_vanishing_percent in {source.name}.yaml for one run"
+            f"{source.name}.{table.name}: {vanished} of {known} rows are gone from the source, "
+            f"more than {source.most_vanishing_percent:g} %; nothing was changed; if that is right, "
+            f"raise most_vanishing_percent in {source.name}.yaml for one run"
         )
     if vanished:
         _keep_old(db, table, part, f"(SELECT source_id FROM {part}) AS s", gone)
         db.execute(
             warehouse.text(
-                f"UPDATE {part} AS t SET deleted_at = now(), landed_at = now(), run_id = %s WHERE {gone}"
+                f"""UPDATE {part} AS t SET deleted_at = now(), landed_at = now(), run_id = %s
+                    WHERE {gone}"""
             ),
             [run_id],
         )

@@ -51,7 +51,12 @@ class Reader(Protocol):
         """How each wanted column (canonical name -> warehouse type) is staged."""
 
     def copy_into(
-        self, target: warehouse.Connection, table: str, entity: Entity, staged: list[Staged], window: Window
+        self,
+        target: warehouse.Connection,
+        table: str,
+        entity: Entity,
+        staged: list[Staged],
+        window: Window,
     ) -> int:
         """Copy the rows of ``window`` into ``table``; return their number."""
 
@@ -138,7 +143,12 @@ class PostgresReader:
         return Staged(name, "text", f"{quoted}::text")
 
     def copy_into(
-        self, target: warehouse.Connection, table: str, entity: Entity, staged: list[Staged], window: Window
+        self,
+        target: warehouse.Connection,
+        table: str,
+        entity: Entity,
+        staged: list[Staged],
+        window: Window,
     ) -> int:
         """COPY binary from server to server."""
         listed = ", ".join(column.select for column in staged)
@@ -192,15 +202,13 @@ class SqliteReader:
         return [column[0] for column in cursor.description]
 
     def clock(self) -> datetime:
-        """Now: SQLite has one writer, and what it has not committed stamps later than the lookback."""
+        """Now: SQLite has one writer, so what is not committed yet is within the lookback."""
         return datetime.now(UTC)
 
     def columns(self, entity: Entity, wanted: dict[str, str]) -> list[Staged]:
         """All text: SQLite's columns have no types to rely on."""
         given = set(self.aliases(entity.select))
-        return [
-            Staged(name, "text", self._line_part(name)) for name in wanted if name in given
-        ]
+        return [Staged(name, "text", self._line_part(name)) for name in wanted if name in given]
 
     @staticmethod
     def _line_part(name: str) -> str:
@@ -210,7 +218,12 @@ class SqliteReader:
         return f"coalesce({quoted}, '\\N')"
 
     def copy_into(
-        self, target: warehouse.Connection, table: str, entity: Entity, staged: list[Staged], window: Window
+        self,
+        target: warehouse.Connection,
+        table: str,
+        entity: Entity,
+        staged: list[Staged],
+        window: Window,
     ) -> int:
         """Stream the lines that SQLite builds."""
         line = " || char(9) || ".join(column.select for column in staged)
@@ -271,9 +284,7 @@ class MysqlReader:
     def columns(self, entity: Entity, wanted: dict[str, str]) -> list[Staged]:
         """All text: the warehouse converts and sets aside what does not fit."""
         given = set(self.aliases(entity.select))
-        return [
-            Staged(name, "text", self._line_part(name)) for name in wanted if name in given
-        ]
+        return [Staged(name, "text", self._line_part(name)) for name in wanted if name in given]
 
     @staticmethod
     def _line_part(name: str) -> str:
@@ -286,7 +297,12 @@ class MysqlReader:
         return f"ifnull({part}, concat({backslash}, 'N'))"
 
     def copy_into(
-        self, target: warehouse.Connection, table: str, entity: Entity, staged: list[Staged], window: Window
+        self,
+        target: warehouse.Connection,
+        table: str,
+        entity: Entity,
+        staged: list[Staged],
+        window: Window,
     ) -> int:
         """Stream the lines that the server builds."""
         line = ", char(9), ".join(column.select for column in staged)
@@ -311,7 +327,10 @@ def _bounded(
     changed: str, placeholder: str, window: Window, local: Callable[[datetime], str]
 ) -> tuple[str, list[str]]:
     """A WHERE clause for the window, and its values; rows without a changed-at always pass."""
-    where, bounds = f" WHERE {changed} IS NULL OR ({changed} <= {placeholder}", [local(window.upper)]
+    where, bounds = (
+        f" WHERE {changed} IS NULL OR ({changed} <= {placeholder}",
+        [local(window.upper)],
+    )
     if window.lower is not None:
         where += f" AND {changed} >= {placeholder}"
         bounds.append(local(window.lower - LOOKBACK))

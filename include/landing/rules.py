@@ -92,7 +92,9 @@ def _conversions(
     if isinstance(entity.deletes, SoftDelete):
         flag = f'lower(btrim(s."{entity.deletes.column}"))'
         kept = f"coalesce({flag}, '') IN ('', '0', 'f', 'false', 'n', 'no')"
-        given["deleted_at"] = f"CASE WHEN NOT ({kept}) THEN coalesce({given['changed_at']}, now()) END"
+        given["deleted_at"] = (
+            f"CASE WHEN NOT ({kept}) THEN coalesce({given['changed_at']}, now()) END"
+        )
     pairs = ", ".join(f"'{name}', s.\"{name}\"" for name in entity.pass_through)
     given["pass_through"] = f"jsonb_build_object({pairs})" if pairs else "NULL::jsonb"
     return given
@@ -134,7 +136,8 @@ def _mark_duplicates(db: warehouse.Connection) -> None:
         """UPDATE pg_temp.portrait_checked AS t
            SET fault = 'duplicate:source_id', payload = to_jsonb(t) - 'fault' - 'payload'
            FROM (SELECT ctid AS place, row_number() OVER (
-                     PARTITION BY source_id ORDER BY changed_at DESC NULLS LAST, c::text) AS place_no
+                     PARTITION BY source_id
+                     ORDER BY changed_at DESC NULLS LAST, c::text) AS place_no
                  FROM pg_temp.portrait_checked AS c
                  WHERE fault IS NULL AND source_id IN (
                      SELECT source_id FROM pg_temp.portrait_checked
@@ -159,7 +162,8 @@ def _reason(table: Table) -> str:
             "values": f"{REASONS['values']}{allowed}",
         }
         cases += [
-            f"WHEN '{rule}:{column.name}' THEN '{column.name} {said}'" for rule, said in words.items()
+            f"WHEN '{rule}:{column.name}' THEN '{column.name} {said}'"
+            for rule, said in words.items()
         ]
     cases.append(f"WHEN 'duplicate:source_id' THEN 'the key {REASONS['duplicate']}'")
     cases.append(f"WHEN 'required:source_id' THEN 'the key {REASONS['required']}'")
@@ -169,7 +173,7 @@ def _reason(table: Table) -> str:
 def set_aside(db: warehouse.Connection, source: str, table: Table, run_id: str) -> int:
     """Move faulty rows into the quarantine, release those that have been mended; count the new.
 
-    A faulty row that is already there, unchanged, is left as it is: reading it again writes nothing.
+    A faulty row that is already there, unchanged, stays: reading it again writes nothing.
     """
     db.execute(
         warehouse.text(
@@ -182,13 +186,15 @@ def set_aside(db: warehouse.Connection, source: str, table: Table, run_id: str) 
     )
     insert = sql.SQL(
         """INSERT INTO ops.quarantine AS q
-               (source, entity, row_key_hash, "check", "column", reason, payload, run_id, recorded_at)
+               (source, entity, row_key_hash, "check", "column", reason, payload, run_id,
+                recorded_at)
            SELECT DISTINCT ON (3, 4, 5) %(source)s, %(entity)s, {key}, split_part(fault, ':', 1),
                   split_part(fault, ':', 2), {reason}, payload, %(run_id)s, now()
            FROM pg_temp.portrait_checked WHERE fault IS NOT NULL
            ORDER BY 3, 4, 5, payload::text
            ON CONFLICT (source, entity, row_key_hash, "check", "column") DO UPDATE
-           SET payload = excluded.payload, run_id = excluded.run_id, recorded_at = excluded.recorded_at
+           SET payload = excluded.payload, run_id = excluded.run_id,
+               recorded_at = excluded.recorded_at
            WHERE q.payload IS DISTINCT FROM excluded.payload"""
     ).format(
         key=sql.SQL(
@@ -197,6 +203,4 @@ def set_aside(db: warehouse.Connection, source: str, table: Table, run_id: str) 
         ),
         reason=warehouse.text(_reason(table).replace("%", "%%")),
     )
-    return db.execute(
-        insert, {"source": source, "entity": table.name, "run_id": run_id}
-    ).rowcount
+    return db.execute(insert, {"source": source, "entity": table.name, "run_id": run_id}).rowcount

@@ -95,7 +95,7 @@ def load(name: str, folder: Path = HERE) -> Source:
     if not path.exists():
         raise ConfigError(f"{path.name}: no such mapping; known: {', '.join(names(folder))}")
     try:
-        raw = yaml.load(path.read_bytes(), Loader=yaml.CSafeLoader)  # noqa: S506  safe, in C
+        raw = yaml.load(path.read_bytes(), Loader=yaml.CSafeLoader)
         return Source.model_validate({**raw, "name": name} if isinstance(raw, dict) else raw)
     except yaml.YAMLError as error:
         raise ConfigError(f"{path.name}: not YAML: {' '.join(str(error).split())}") from error
@@ -115,7 +115,7 @@ def names(folder: Path = HERE) -> list[str]:
 def _connection(path: Path) -> str:
     """The connection that a mapping names, even where the rest of it is broken."""
     try:
-        raw: Any = yaml.load(path.read_bytes(), Loader=yaml.CSafeLoader)  # noqa: S506  safe, in C
+        raw: Any = yaml.load(path.read_bytes(), Loader=yaml.CSafeLoader)
     except yaml.YAMLError:
         return path.stem
     found = raw.get("connection") if isinstance(raw, dict) else None
@@ -124,7 +124,11 @@ def _connection(path: Path) -> str:
 
 def switched_on(folder: Path = HERE) -> list[str]:
     """The sources whose connection is set, narrowed by ``PORTRAIT_SOURCES``."""
-    on = [name for name in names(folder) if variable(_connection(folder / f"{name}.yaml")) in os.environ]
+    on = [
+        name
+        for name in names(folder)
+        if variable(_connection(folder / f"{name}.yaml")) in os.environ
+    ]
     chosen = os.environ.get("PORTRAIT_SOURCES", "").split()
     return [name for name in on if not chosen or name in chosen]
 

@@ -150,7 +150,14 @@ def test_local_times_are_stored_as_moments_of_the_sources_zone(crm, warehouse):
     assert changed_at == datetime.fromisoformat("2026-06-30T23:31+00:00")
 
 
-AWKWARD = ["tab\there", "line\nbreak\r", "back\\slash \\. \\N", "", "quote ' \" %s 50%", "žluťoučký 客户"]
+AWKWARD = [
+    "tab\there",
+    "line\nbreak\r",
+    "back\\slash \\. \\N",
+    "",
+    "quote ' \" %s 50%",
+    "žluťoučký 客户",
+]
 TICKET = {
     "select": "SELECT id AS source_id, opened AS opened_at, note AS subject, times AS reopened"
     " FROM calls",
@@ -221,7 +228,7 @@ def test_a_column_missing_in_the_source_is_named(crm, warehouse):
 
 def test_a_required_column_missing_in_the_mapping_is_named(crm, warehouse):
     bad = {"select": "SELECT sku AS source_id FROM goods"}
-    with pytest.raises(ConfigError, match="entities.product.select gives no column 'name'"):
+    with pytest.raises(ConfigError, match=r"entities\.product\.select gives no column 'name'"):
         landing.load(source(product=bad), "product", warehouse, run_id="r1")
 
 

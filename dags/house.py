@@ -1,0 +1,30 @@
+"""What every DAG here shares: owner, retries, one run at a time."""
+
+import os
+from datetime import timedelta
+
+from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule
+
+from include.errors import ConfigError, ContractError, InputError, NotFittedError, QualityError
+
+REPEATING_DOES_NOT_HELP = (ConfigError, ContractError, InputError, NotFittedError, QualityError)
+
+TASKS = {
+    "owner": "portrait",
+    "retries": 2,
+    "retry_delay": timedelta(seconds=30),
+    "retry_policy": ExceptionRetryPolicy(
+        rules=[
+            RetryRule(
+                exception=error, action=RetryAction.FAIL, reason="the message says what to do"
+            )
+            for error in REPEATING_DOES_NOT_HELP
+        ]
+    ),
+}
+DAG = {"max_active_runs": 1, "catchup": False, "default_args": TASKS}
+
+
+def cron(expression: str | None) -> str | None:
+    """The schedule, or none where ``PORTRAIT_CRON=off`` (historic data that gets no news)."""
+    return None if os.environ.get("PORTRAIT_CRON") == "off" else expression

@@ -1,0 +1,85 @@
+"""Copy what changed in a CRM, row by row checked, into `landing`; then check the tables.
+
+There is one such DAG for each source that is switched on (`AIRFLOW_CONN_<CONNECTION>` is set).
+Any task may be cleared: what has been loaded is not loaded twice. One table's failure leaves the
+others landed and the run red. What a row breaks is in `bi.quarantine`, what a table breaks in
+`bi.quality_result`.
+"""
+
+from airflow.sdk import Asset, dag, task
+from house import DAG, cron
+
+from include import sources
+from include.errors import ConfigError
+from include.sources import Source
+
+
+def ingest(source: Source):
+    @dag(
+        dag_id=f"ingest_{source.name}",
+        schedule=cron(source.schedule),
+        tags=["ingest"],
+        doc_md=__doc__,
+        **DAG,
+    )
+    def pipeline():
+        @task
+        def begin(dag_run) -> str:
+            from include import ledger, warehouse
+
+            run_id = f"{dag_run.dag_id}/{dag_run.run_id}"
+            with ledger.step(run_id) as db:
+                warehouse.deploy(db)
+                ledger.begin(db, run_id)
+            return run_id
+
+        @task(map_index_template="{{ entity }}")
+        def copy(run_id: str, entity: str) -> None:
+            from airflow.sdk import get_current_context
+
+            from include import landing, ledger, sources
+
+            get_current_context()["entity"] = entity
+            with ledger.step(run_id) as db:
+                landing.load(sources.load(source.name), entity, db, run_id=run_id)
+
+        @task(multiple_outputs=False, outlets=[Asset(f"landing_{source.name}")])
+        def check(run_id: str) -> dict[str, int]:
+            from include import ledger, quality
+
+            tables = [
+                (f"landing.{entity}", f"landing.{entity}__{source.name}")
+                for entity in source.entities
+            ]
+            with ledger.step(run_id) as db:
+                quality.check(db, tables, run_id=run_id, source=source.name)
+                counts = ledger.loaded(db, run_id)
+                ledger.finish(db, run_id, **counts)
+            return counts
+
+        run_id = begin()
+        copied = copy.partial(run_id=run_id).expand(entity=list(source.entities))
+        copied >> check(run_id)
+
+    return pipeline()
+
+
+def broken(name: str):
+    """A DAG that fails with the message of a mapping that cannot be used."""
+
+    @dag(dag_id=f"ingest_{name}", schedule=None, tags=["ingest"], doc_md=__doc__, **DAG)
+    def pipeline():
+        @task(outlets=[Asset(f"landing_{name}")])
+        def read_mapping() -> None:
+            sources.load(name)  # raises again what kept the DAG from being built
+
+        read_mapping()
+
+    return pipeline()
+
+
+for name in sources.switched_on():
+    try:
+        ingest(sources.load(name))
+    except ConfigError:
+        broken(name)

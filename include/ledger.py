@@ -1,0 +1,147 @@
+"""The run ledger, ``ops.pipeline_run``: what each run is at, read, wrote, and why it failed."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+
+from include import warehouse
+from include.connections import connect
+from include.errors import InputError, PortraitError
+
+log = logging.getLogger(__name__)
+
+
+def begin(db: warehouse.Connection, run_id: str) -> None:
+    """Open a run; an earlier run of the same DAG that never ended was interrupted."""
+    dag = run_id.partition("/")[0]
+    with db.transaction():
+        db.execute(
+            """UPDATE ops.pipeline_run SET status = 'interrupted', recorded_at = now(),
+                      message = 'killed before its end; the next run repeated its work'
+               WHERE dag = %s AND status = 'running' AND run_id <> %s""",
+            [dag, run_id],
+        )
+        db.execute(
+            """INSERT INTO ops.pipeline_run (run_id, recorded_at, dag, status, started_at)
+               VALUES (%s, now(), %s, 'running', now())
+               ON CONFLICT (run_id) DO UPDATE
+               SET status = 'running', recorded_at = now(), message = NULL, ended_at = NULL""",
+            [run_id, dag],
+        )
+
+
+def dated(
+    db: warehouse.Connection, run_id: str, as_of: date, stale_reason: str | None = None
+) -> None:
+    """Write down the day that a run works for."""
+    with db.transaction():
+        db.execute(
+            """UPDATE ops.pipeline_run SET as_of = %s, stale_reason = %s, recorded_at = now()
+               WHERE run_id = %s""",
+            [as_of, stale_reason, run_id],
+        )
+
+
+def finish(
+    db: warehouse.Connection,
+    run_id: str,
+    *,
+    rows_in: int | None = None,
+    rows_out: int | None = None,
+    rows_quarantined: int | None = None,
+    published: bool | None = None,
+) -> None:
+    """Close a run as a success, with its counts."""
+    with db.transaction():
+        db.execute(
+            """UPDATE ops.pipeline_run
+               SET status = 'success', ended_at = now(), recorded_at = now(), message = NULL,
+                   rows_in = %s, rows_out = %s, rows_quarantined = %s, published = %s
+               WHERE run_id = %s""",
+            [rows_in, rows_out, rows_quarantined, published, run_id],
+        )
+
+
+def loaded(db: warehouse.Connection, run_id: str) -> dict[str, int]:
+    """The sums of a run's loads, named as ``finish`` takes them."""
+    row = db.execute(
+        """SELECT coalesce(sum(rows_in), 0)::bigint,
+                  coalesce(sum(rows_inserted + rows_updated + rows_deleted), 0)::bigint,
+                  coalesce(sum(rows_quarantined), 0)::bigint
+           FROM ops.load WHERE run_id = %s""",
+        [run_id],
+    ).fetchone() or (0, 0, 0)
+    return dict(zip(("rows_in", "rows_out", "rows_quarantined"), row, strict=True))
+
+
+@contextmanager
+def step(run_id: str) -> Iterator[warehouse.Connection]:
+    """A warehouse connection for one task; what ends the task with an error is written down.
+
+    The message is ours where the error is; of an unknown error only its kind, because its text
+    could hold a row.
+    """
+    done = False
+    failure = "stopped from outside"
+    try:
+        with connect("warehouse") as db:
+            db.autocommit = True  # so that each `transaction()` is one, and commits at its end
+            yield db
+        done = True
+    except PortraitError as error:
+        failure = str(error)
+        raise
+    finally:
+        if not done:
+            _failed(run_id, failure)
+
+
+def _failed(run_id: str, failure: str) -> None:
+    import sys
+
+    kind = sys.exc_info()[0]
+    if failure == "stopped from outside" and kind is not None:
+        failure = f"{kind.__name__}; the task's log has the rest"
+    with connect("warehouse") as db:
+        db.execute(
+            """UPDATE ops.pipeline_run
+               SET status = 'failed', ended_at = now(), recorded_at = now(), message = %s
+               WHERE run_id = %s""",
+            [failure, run_id],
+        )
+
+
+def built(
+    db: warehouse.Connection, run_id: str, *, as_of: date, folder: str, customers: int
+) -> None:
+    """Write down that a snapshot's profile of a day is there."""
+    with db.transaction():
+        db.execute(
+            """INSERT INTO ops.profile_build AS b (as_of, folder, customers, built_at, run_id)
+               VALUES (%s, %s, %s, now(), %s)
+               ON CONFLICT (as_of, folder) DO UPDATE
+               SET customers = excluded.customers, built_at = excluded.built_at,
+                   run_id = excluded.run_id""",
+            [as_of, folder, customers, run_id],
+        )
+
+
+def newest_profile(db: warehouse.Connection, day: str | None = None) -> tuple[date, str]:
+    """The day and the snapshot folder of the newest profile, or of the newest for ``day``.
+
+    Raises
+    ------
+    InputError
+        If no profile was built (for that day).
+    """
+    row = db.execute(
+        """SELECT as_of, folder FROM ops.profile_build
+           WHERE %(day)s::date IS NULL OR as_of = %(day)s::date
+           ORDER BY built_at DESC LIMIT 1""",
+        {"day": day},
+    ).fetchone()
+    if row is None:
+        what = f"as_of {day}: no profile of that day" if day else "no profile was built yet"
+        raise InputError(f"{what}; trigger the DAG profile{f' with {day}' if day else ''} first")
+    return row[0], row[1]

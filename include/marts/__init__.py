@@ -1,0 +1,13 @@
+"""The published tables: a mart is ``<table>.sql`` beside this file, or a work file of that name."""
+
+MARTS = [
+    "customer_profile",
+    "customer_segment",
+    "segment",
+    "segment_migration",
+    "customer_score",
+    "customer_value",
+    "recommendation",
+    "product_similarity",
+]
+"""In the order in which they are filled; each has a contract ``contracts/mart/<table>.yaml``."""

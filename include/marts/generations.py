@@ -1,0 +1,381 @@
+"""The published tables, one generation at a time.
+
+A publish fills a new table beside each mart, checks them, and then one transaction attaches them
+all and moves the one row that BI's views read. Killed at any step, BI reads the last good
+generation, complete, and the next publish clears away what was left.
+"""
+
+import io
+import logging
+import shutil
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import psycopg
+import pyarrow as pa
+import pyarrow.csv
+from psycopg import sql
+
+from include import contracts, warehouse
+from include.errors import InputError, QualityError
+from include.marts import MARTS
+
+log = logging.getLogger(__name__)
+
+HERE = Path(__file__).parent
+KEPT_GENERATIONS = 3
+BATCH_ROWS = 100_000
+
+# What must hold between the tables of one generation: (what, SQL that counts what breaks it).
+CONSISTENT = [
+    (
+        "every member of a segment has a profile",
+        """SELECT count(*) FROM {customer_segment} AS s LEFT JOIN {customer_profile} AS p
+           USING (customer_id) WHERE p.customer_id IS NULL""",
+    ),
+    (
+        "the customers of the segments add up to their members",
+        """SELECT abs((SELECT coalesce(sum(customers), 0) FROM {segment})
+                    - (SELECT count(*) FROM {customer_segment}))""",
+    ),
+    (
+        "the migration adds up to the members",
+        """SELECT abs((SELECT coalesce(sum(customers), 0) FROM {segment_migration}
+                       WHERE to_key <> '(gone)') - (SELECT count(*) FROM {customer_segment}))""",
+    ),
+    (
+        "every recommendation is for a customer with a profile",
+        """SELECT count(*) FROM {recommendation} AS r LEFT JOIN {customer_profile} AS p
+           USING (customer_id) WHERE p.customer_id IS NULL""",
+    ),
+    (
+        "every score is for a customer with a profile",
+        """SELECT count(*) FROM {customer_score} AS c LEFT JOIN {customer_profile} AS p
+           USING (customer_id) WHERE p.customer_id IS NULL""",
+    ),
+    ("there is at least one profile", "SELECT (count(*) = 0)::int FROM {customer_profile}"),
+]
+
+
+def place(table: str, generation: int) -> str:
+    """The table that holds one generation of a mart."""
+    return f"mart.{table}__g{generation}"
+
+
+def begin(
+    db: warehouse.Connection,
+    *,
+    as_of: date,
+    run_id: str,
+    data_to: datetime | None,
+    stale_reason: str | None,
+) -> int:
+    """Number a new generation (the same for the same run), and clear what killed ones left."""
+    with db.transaction():
+        warehouse.lock(db, "portrait.publish")
+        for (left,) in db.execute(
+            "SELECT generation FROM ops.generation WHERE status = 'building' AND run_id <> %s",
+            [run_id],
+        ).fetchall():
+            for table in MARTS:
+                _drop_unattached(db, place(table, left))
+            db.execute("UPDATE ops.generation SET status = 'retired' WHERE generation = %s", [left])
+        row = (
+            db.execute(
+                "SELECT generation FROM ops.generation WHERE run_id = %s", [run_id]
+            ).fetchone()
+            or db.execute(
+                """INSERT INTO ops.generation
+                   (generation, as_of, status, started_at, data_to, stale_reason, run_id)
+               SELECT coalesce(max(generation), 0) + 1, %s, 'building', now(), %s, %s, %s
+               FROM ops.generation RETURNING generation""",
+                [as_of, data_to, stale_reason, run_id],
+            ).fetchone()
+        )
+    assert row is not None  # noqa: S101  RETURNING gives the row
+    return int(row[0])
+
+
+def fill(
+    db: warehouse.Connection, table: str, *, generation: int, as_of: date, work: Path, folder: Path
+) -> int:
+    """Make one mart's table of this generation from the work files; return its rows.
+
+    ``marts/<table>.sql`` says how, run by DuckDB over the work files, the snapshot's tables and
+    ``previous_segment``; without such a file the work file of that name is taken as it is.
+    """
+    contract, target = contracts.load(f"mart.{table}"), place(table, generation)
+    if _status(db, generation) == "ready":  # a cleared task of a publish that is done
+        return _count(db, target)
+    with db.transaction():
+        _make(db, contract, target, generation, as_of)
+        rows = _copy(db, contract, target, _query(table, as_of), work, folder, as_of)
+        keys = sql.SQL(", ").join(map(sql.Identifier, contract.key))
+        db.execute(
+            sql.SQL("ALTER TABLE {} ADD PRIMARY KEY ({})").format(warehouse.name(target), keys)
+        )
+        db.execute(sql.SQL("ANALYZE {}").format(warehouse.name(target)))
+    log.info("filled %s with %d rows", target, rows)
+    return rows
+
+
+def _status(db: warehouse.Connection, generation: int) -> str | None:
+    row = db.execute(
+        "SELECT status FROM ops.generation WHERE generation = %s", [generation]
+    ).fetchone()
+    return None if row is None else str(row[0])
+
+
+def _count(db: warehouse.Connection, table: str) -> int:
+    row = db.execute(sql.SQL("SELECT count(*) FROM {}").format(warehouse.name(table))).fetchone()
+    return 0 if row is None else int(row[0])
+
+
+def _make(
+    db: warehouse.Connection,
+    contract: contracts.Table,
+    target: str,
+    generation: int,
+    as_of: date,
+) -> None:
+    """An empty table like the mart, stamped by defaults, with the bound that lets it be attached
+    without a scan."""
+    _drop_unattached(db, target)
+    own = warehouse.name(target)
+    db.execute(
+        sql.SQL("CREATE TABLE {} (LIKE {} INCLUDING DEFAULTS INCLUDING COMMENTS)").format(
+            own, warehouse.name(contract.full_name)
+        )
+    )
+    db.execute(
+        sql.SQL(
+            """ALTER TABLE {} ALTER generation SET DEFAULT {g}, ALTER as_of SET DEFAULT {day},
+               ADD CHECK (generation = {g})"""
+        ).format(own, g=sql.Literal(generation), day=sql.Literal(as_of))
+    )
+
+
+def _drop_unattached(db: warehouse.Connection, target: str) -> None:
+    db.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(warehouse.name(target)))
+
+
+def _query(table: str, as_of: date) -> str:
+    path = HERE / f"{table}.sql"
+    if not path.exists():
+        return f'SELECT * FROM "{table}"'
+    return path.read_text().replace("{as_of}", f"DATE '{as_of}'")
+
+
+def _copy(
+    db: warehouse.Connection,
+    contract: contracts.Table,
+    target: str,
+    query: str,
+    work: Path,
+    folder: Path,
+    as_of: date,
+) -> int:
+    with duckdb.connect(config={"threads": 2, "memory_limit": "1GB"}) as duck:
+        duck.execute(f"SET temp_directory = '{work}'")
+        files = {path.stem: path for path in [*folder.glob("*.parquet"), *work.glob("*.parquet")]}
+        files["customer_profile"] = folder / f"profile_{as_of}.parquet"
+        for view, path in files.items():
+            duck.execute(f"CREATE VIEW \"{view}\" AS FROM read_parquet('{path}')")
+        duck.register("previous_segment", _previous_segments(db, as_of))
+        batches = duck.sql(query).to_arrow_reader(BATCH_ROWS)
+        known = {column.name for column in contract.own_columns}
+        columns = [name for name in batches.schema.names if name in known]
+        listed = sql.SQL(", ").join(map(sql.Identifier, columns))
+        into = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT csv)").format(
+            warehouse.name(target), listed
+        )
+        with db.cursor() as cursor:
+            with cursor.copy(into) as sink:
+                for batch in batches:
+                    sink.write(_csv(batch.select(columns)))
+            return cursor.rowcount
+
+
+def _csv(batch: pa.RecordBatch) -> bytes:
+    """The rows as CSV in which every text is quoted, so that null and '' stay distinct."""
+    buffer = io.BytesIO()
+    pa.csv.write_csv(batch, buffer, pa.csv.WriteOptions(include_header=False))
+    return buffer.getvalue()
+
+
+def _previous_segments(db: warehouse.Connection, as_of: date) -> pa.Table:
+    """Who was in which segment in the last generation with an earlier as_of, and since when."""
+    rows = db.execute(
+        """SELECT customer_id, segment_key, since FROM mart.customer_segment WHERE generation = (
+               SELECT generation FROM ops.generation WHERE status = 'ready' AND as_of < %s
+               ORDER BY as_of DESC, generation DESC LIMIT 1)""",
+        [as_of],
+    ).fetchall()
+    fields: list[tuple[str, Any]] = [
+        ("customer_id", pa.int64()),
+        ("segment_key", pa.string()),
+        ("since", pa.date32()),
+    ]
+    return pa.table({
+        name: pa.array([row[number] for row in rows], kind)
+        for number, (name, kind) in enumerate(fields)
+    })
+
+
+def check(db: warehouse.Connection, *, generation: int, as_of: date, run_id: str) -> None:
+    """Hold the tables of one generation against each other, before BI sees them.
+
+    Raises
+    ------
+    QualityError
+        Naming what does not hold; every result is in ``ops.quality_result``.
+    """
+    places = {table: place(table, generation) for table in MARTS}
+    broken = []
+    with db.transaction():
+        for what, query in CONSISTENT:
+            row = db.execute(warehouse.text(query.format(**places))).fetchone()
+            failing = int(row[0]) if row else 0
+            if failing:
+                broken.append(f"{what} ({failing} do not)")
+            db.execute(
+                """INSERT INTO ops.quality_result (run_id, table_name, source, "check", as_of,
+                       recorded_at, passed, observed, failing_rows, severity)
+                   VALUES (%s, 'mart', '', %s, %s, now(), %s, %s, %s, 'error')
+                   ON CONFLICT (run_id, table_name, source, "check") DO UPDATE
+                   SET passed = excluded.passed, observed = excluded.observed,
+                       failing_rows = excluded.failing_rows, recorded_at = excluded.recorded_at""",
+                [run_id, what, as_of, not failing, f"found {failing}", failing],
+            )
+    if broken:
+        raise QualityError(
+            f"generation {generation}: {'; '.join(broken)}; BI keeps the last good generation; "
+            "clear the publish run's first task once the cause is mended"
+        )
+
+
+def switch(db: warehouse.Connection, *, generation: int, run_id: str) -> None:
+    """Attach the tables of a generation and point BI at it, all in one transaction."""
+    if _status(db, generation) == "ready":
+        return
+    with db.transaction():
+        warehouse.lock(db, "portrait.publish")
+        for table in MARTS:
+            db.execute(
+                sql.SQL("ALTER TABLE {} ATTACH PARTITION {} FOR VALUES IN ({})").format(
+                    warehouse.name(f"mart.{table}"),
+                    warehouse.name(place(table, generation)),
+                    sql.Literal(generation),
+                )
+            )
+        db.execute("UPDATE ops.generation SET status = 'ready' WHERE generation = %s", [generation])
+        point(db, generation, run_id)
+    for table in MARTS:  # autovacuum never analyses the parent
+        db.execute(sql.SQL("ANALYZE {}").format(warehouse.name(f"mart.{table}")))
+    log.info("BI reads generation %d", generation)
+
+
+def point(db: warehouse.Connection, generation: int, run_id: str) -> None:
+    """Move the one row that BI's views read."""
+    db.execute(
+        """INSERT INTO ops.current_generation AS c (only_row, generation, published_at, run_id)
+           VALUES (true, %s, now(), %s)
+           ON CONFLICT (only_row) DO UPDATE
+           SET generation = excluded.generation, published_at = excluded.published_at,
+               run_id = excluded.run_id""",
+        [generation, run_id],
+    )
+
+
+def rollback(db: warehouse.Connection, *, run_id: str, generation: int | None = None) -> int:
+    """Point BI at an earlier generation (default: the one before) until the next publish.
+
+    Raises
+    ------
+    InputError
+        If that generation is not kept.
+    """
+    kept = [
+        row[0]
+        for row in db.execute(
+            "SELECT generation FROM ops.generation WHERE status = 'ready' ORDER BY 1"
+        ).fetchall()
+    ]
+    row = db.execute("SELECT generation FROM ops.current_generation").fetchone()
+    current = row[0] if row else 0
+    wanted = generation or max((known for known in kept if known < current), default=0)
+    if wanted not in kept:
+        raise InputError(
+            f"generation {wanted or 'before the current one'} is not kept; "
+            f"kept: {', '.join(map(str, kept)) or 'none'}"
+        )
+    with db.transaction():
+        point(db, wanted, run_id)
+    log.info("BI reads generation %d again", wanted)
+    return int(wanted)
+
+
+def retire(db: warehouse.Connection, *, work: Path | None = None) -> list[int]:
+    """Drop generations beyond the newest three, by best effort: never failing, never blocking.
+
+    The generation in use stays, and so does the last one with an earlier as_of, which the next
+    publish compares segments with. What a reader still holds is left for the next publish.
+    """
+    if work is not None:
+        shutil.rmtree(work, ignore_errors=True)
+    db.execute(
+        """UPDATE ops.generation AS g SET status = 'retired' WHERE status = 'ready'
+           AND generation NOT IN (SELECT generation FROM ops.current_generation)
+           AND generation NOT IN (SELECT generation FROM ops.generation WHERE status = 'ready'
+                                  ORDER BY generation DESC LIMIT %s)
+           AND generation IS DISTINCT FROM (
+               SELECT b.generation FROM ops.generation AS b WHERE b.status = 'ready' AND b.as_of < (
+                   SELECT c.as_of FROM ops.generation AS c JOIN ops.current_generation
+                   USING (generation))
+               ORDER BY b.as_of DESC, b.generation DESC LIMIT 1)""",
+        [KEPT_GENERATIONS],
+    )
+    rows = db.execute(
+        """SELECT generation, array_agg(c.relname::text) FROM ops.generation
+           JOIN pg_class AS c ON c.relnamespace = 'mart'::regnamespace AND c.relkind = 'r'
+           AND c.relname ~ ('__g' || generation || '$')
+           WHERE status = 'retired' GROUP BY generation ORDER BY generation"""
+    ).fetchall()
+    dropped: list[int] = []
+    for generation, tables in rows:
+        if not _drop(db, tables):
+            log.warning("generation %d is still being read: left for the next publish", generation)
+            break  # one table may have no more than one detach under way
+        dropped.append(generation)
+    return dropped
+
+
+def _drop(db: warehouse.Connection, tables: list[str]) -> bool:
+    """Detach and drop tables; readers never wait, so a long reader makes us give up."""
+    db.execute("SET lock_timeout = '1s'")
+    try:
+        for table in tables:
+            _detach(db, f"mart.{table.rpartition('__')[0]}", f"mart.{table}")
+    except psycopg.errors.LockNotAvailable:
+        return False
+    finally:
+        db.execute("RESET lock_timeout")
+    return True
+
+
+def _detach(db: warehouse.Connection, parent: str, part: str) -> None:
+    attached = db.execute(
+        """SELECT inhdetachpending FROM pg_inherits
+           WHERE inhrelid = to_regclass(%s) AND inhparent = to_regclass(%s)""",
+        [part, parent],
+    ).fetchone()
+    if attached is not None:
+        how = "FINALIZE" if attached[0] else "CONCURRENTLY"
+        db.execute(
+            sql.SQL("ALTER TABLE {} DETACH PARTITION {} {}").format(
+                warehouse.name(parent), warehouse.name(part), warehouse.text(how)
+            )
+        )
+    _drop_unattached(db, part)

@@ -1,0 +1,22 @@
+"""Where state lies: ``var/`` of the checkout, or ``$PORTRAIT_HOME``."""
+
+import os
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+
+
+def home() -> Path:
+    """The folder of everything that runs leave behind."""
+    return Path(os.environ.get("PORTRAIT_HOME") or ROOT / "var").absolute()
+
+
+def snapshots() -> Path:
+    """The folder of the snapshots, one a run."""
+    return home() / "snapshots"
+
+
+def work(run_id: str) -> Path:
+    """The folder of one publish's work files."""
+    return home() / "work" / re.sub(r"[^A-Za-z0-9_.-]+", "_", run_id)

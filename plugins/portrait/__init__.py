@@ -1,0 +1,1 @@
+"""``access`` asks Airflow, ``summary`` asks the warehouse, ``page`` shows what both say."""

@@ -1,0 +1,77 @@
+"""What the page asks of Airflow itself: who is reading, and which DAGs they may see and start.
+
+The only file that touches Airflow's internal API (``core_api.security`` may change with any
+release); tests/test_page.py runs it.
+"""
+
+from dataclasses import dataclass
+
+from airflow.api_fastapi.app import get_auth_manager
+from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
+from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity, DagDetails
+from airflow.api_fastapi.core_api.security import GetUserDep, requires_authenticated
+from airflow.models.dag import DagModel
+from airflow.utils.session import create_session
+from fastapi import Depends
+from sqlalchemy import select
+
+__all__ = ["FILES", "SIGNED_IN", "Form", "Reader", "forms"]
+
+FILES = {  # our DAG files, in the order of the flow
+    "ingest.py": "Copy what changed in a CRM",
+    "profile.py": "Work out who each customer is",
+    "train.py": "Teach the models from the past",
+    "publish.py": "Score everybody and switch BI over",
+    "operate.py": "Mend, repeat or go back",
+}
+Reader = GetUserDep
+SIGNED_IN = Depends(requires_authenticated())  # a mounted application is public without it
+
+
+@dataclass(frozen=True)
+class Form:
+    """One DAG of ours, as far as a reader may see it."""
+
+    dag_id: str
+    title: str
+    purpose: str
+    schedule: str
+    paused: bool
+    may_trigger: bool
+
+
+def forms(user: BaseUser) -> list[Form]:
+    """The DAGs of ``FILES`` that ``user`` may read, in the order of the flow."""
+    with create_session() as session:
+        known = session.scalars(
+            select(DagModel).where(
+                DagModel.relative_fileloc.in_(FILES), DagModel.is_stale.is_(False)
+            )
+        )
+        order = list(FILES)
+        ours = sorted(known, key=lambda dag: (order.index(dag.relative_fileloc), dag.dag_id))
+        return [
+            Form(
+                dag_id=dag.dag_id,
+                title=dag.dag_display_name,
+                purpose=FILES[dag.relative_fileloc],
+                schedule=_in_words(dag.timetable_summary),
+                paused=dag.is_paused,
+                may_trigger=_may(user, dag.dag_id, "POST", DagAccessEntity.RUN),
+            )
+            for dag in ours
+            if _may(user, dag.dag_id, "GET")
+        ]
+
+
+def _in_words(timetable: str | None) -> str:
+    if timetable is None:
+        return "by hand"
+    return "when its inputs are new" if "Asset" in timetable else f"at {timetable}"
+
+
+def _may(user: BaseUser, dag_id: str, method, entity: DagAccessEntity | None = None) -> bool:
+    details = DagDetails(id=dag_id, team_name=DagModel.get_team_name(dag_id))
+    return get_auth_manager().is_authorized_dag(
+        method=method, access_entity=entity, details=details, user=user
+    )

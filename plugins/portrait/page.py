@@ -1,0 +1,90 @@
+"""The page's two routes: HTML for people, the same as JSON for programs."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import psycopg
+from fastapi import FastAPI, HTTPException
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from include import domains
+from include.connections import connect
+from include.errors import PortraitError
+from plugins.portrait import access, summary
+
+UNREADABLE = (PortraitError, psycopg.OperationalError)  # not set, not there, or too slow
+HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; "
+    "script-src 'unsafe-inline'; frame-ancestors 'self'",
+}
+
+
+def build() -> FastAPI:
+    """The application, for signed-in users only; a DAG's form is shown to who may use it."""
+    app = FastAPI(
+        title="Portrait",
+        dependencies=[access.SIGNED_IN],
+        docs_url=None,  # these three would be open to everybody
+        redoc_url=None,
+        openapi_url=None,
+    )
+    app.add_api_route("/", show, response_class=HTMLResponse)
+    app.add_api_route("/api/summary", tell)
+    return app
+
+
+def show(user: access.Reader) -> HTMLResponse:  # def, not async def: it waits for the warehouse
+    """The page; where the warehouse does not answer, it says so and still links to the DAGs."""
+    forms, problem, facts = access.forms(user), None, None
+    try:
+        facts = _facts()
+    except UNREADABLE as error:
+        problem = " ".join(str(error).split())
+    html = TEMPLATES.get_template("page.html").render(facts=facts, forms=forms, problem=problem)
+    return HTMLResponse(html, status_code=503 if problem else 200, headers=HEADERS)
+
+
+def tell(user: access.Reader) -> dict[str, Any]:
+    """What the page shows, as JSON."""
+    try:
+        facts = _facts()
+    except UNREADABLE as error:
+        raise HTTPException(503, " ".join(str(error).split())) from error
+    return {**facts, "dags": access.forms(user)}
+
+
+def _facts() -> dict[str, Any]:
+    with connect("warehouse") as db:
+        return summary.read(db)
+
+
+def moment(value: datetime | None) -> str:
+    """A time in the business time zone, to the minute."""
+    if value is None:
+        return "–"
+    return f"{value.astimezone(ZoneInfo(domains.load().time_zone)):%Y-%m-%d %H:%M}"
+
+
+def whole(value: float | None) -> str:
+    """12 345."""
+    return "–" if value is None else f"{value:,.0f}".replace(",", "\u202f")
+
+
+def percent(value: float | None) -> str:
+    """One decimal, of a share from 0 to 1."""
+    return "–" if value is None else f"{value:.1%}"
+
+
+TEMPLATES = Environment(
+    loader=FileSystemLoader(Path(__file__).parent),
+    autoescape=True,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    undefined=StrictUndefined,
+)
+TEMPLATES.filters |= {"moment": moment, "whole": whole, "percent": percent}
+TEMPLATES.globals["time_zone"] = lambda: domains.load().time_zone

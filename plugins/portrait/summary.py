@@ -1,0 +1,110 @@
+"""What the page shows of the warehouse, read from the views of ``bi`` in one moment."""
+
+from datetime import datetime
+from typing import Any
+
+import psycopg
+from psycopg.rows import dict_row
+
+Row = dict[str, Any]
+RUNS_SHOWN = 8
+PRODUCTS_SHOWN = 6
+PATIENCE = "15s"  # one query; the page is no place to wait longer
+
+FRESHNESS = "SELECT generation, as_of, published_at, data_to, stale_reason FROM bi.freshness"
+
+# name in the summary -> (view, query); a view that is not there yet gives no rows
+QUERIES = {
+    "segments": (
+        "bi.segment",
+        """SELECT segment_key, name, rule, customers, customer_share, revenue_share,
+                  suggested_action
+           FROM bi.segment ORDER BY revenue_share DESC NULLS LAST, segment_key""",
+    ),
+    "models": (
+        "bi.model_run",
+        """SELECT DISTINCT ON (model) model, model_version, as_of, decision, reason,
+                  bool_or(champion) OVER (PARTITION BY model) AS published
+           FROM bi.model_run ORDER BY model, recorded_at DESC, model_version""",
+    ),
+    "missing": (  # of each requirement what was found last
+        "bi.model_readiness",
+        """SELECT model, requirement, needed, found, gap
+           FROM (SELECT DISTINCT ON (model, requirement) *
+                 FROM bi.model_readiness ORDER BY model, requirement, recorded_at DESC) AS latest
+           WHERE gap > 0 ORDER BY model, requirement""",
+    ),
+    "runs": (
+        "bi.pipeline_run",
+        f"""SELECT run_id, dag, status, as_of, recorded_at, rows_in, rows_out, rows_quarantined,
+                   published, stale_reason, message
+            FROM bi.pipeline_run ORDER BY recorded_at DESC, run_id LIMIT {RUNS_SHOWN}""",
+    ),
+    "checks": (  # the newest result of each rule
+        "bi.quality_result",
+        """SELECT * FROM (SELECT DISTINCT ON (table_name, source, "check")
+                                 table_name, source, "check", passed, severity, observed,
+                                 failing_rows, recorded_at
+                          FROM bi.quality_result
+                          ORDER BY table_name, source, "check", recorded_at DESC) AS latest
+           ORDER BY passed, severity, table_name, source, "check" """,
+    ),
+    "quarantine": (
+        "bi.quarantine",
+        """SELECT source, entity, count(DISTINCT row_key_hash) AS rows, max(recorded_at) AS newest,
+                  mode() WITHIN GROUP (ORDER BY reason) AS usual_reason
+           FROM bi.quarantine GROUP BY source, entity ORDER BY rows DESC, source, entity""",
+    ),
+}
+PRODUCTS = f"""SELECT product_id, max(product_name) AS product_name, count(*) AS customers
+    FROM bi.recommendation WHERE list = 'explore' AND rank <= 3
+    GROUP BY product_id ORDER BY customers DESC, product_id LIMIT {PRODUCTS_SHOWN}"""
+
+_products: dict[
+    tuple[int, datetime], list[Row]
+] = {}  # kept for the generation in use: it never changes
+
+
+def read(db: psycopg.Connection[Any]) -> Row:
+    """Everything the page shows, of one generation even while another is being published.
+
+    Returns
+    -------
+    The one row of ``bi.freshness`` (``generation`` is None before the first publish), and a list
+    of rows for each name in ``QUERIES`` and for ``products``. Shares are 0 to 1, times aware.
+    """
+    db.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+    db.read_only = True
+    with db.transaction(), db.cursor(row_factory=dict_row) as cursor:
+        cursor.execute("SELECT set_config('statement_timeout', %s, true)", [PATIENCE])
+        views = _views(cursor)
+        summary = _freshness(cursor, views)
+        for name, (view, query) in QUERIES.items():
+            summary[name] = cursor.execute(query).fetchall() if view in views else []
+        published = summary["generation"] is not None and "bi.recommendation" in views
+        key = (summary["generation"], summary["published_at"])
+        summary["products"] = _top_products(cursor, key) if published else []
+    return summary
+
+
+def _views(cursor: psycopg.Cursor[Row]) -> set[str]:
+    found = cursor.execute(
+        "SELECT table_schema || '.' || table_name AS view FROM information_schema.tables "
+        "WHERE table_schema = 'bi'"
+    )
+    return {row["view"] for row in found}
+
+
+def _freshness(cursor: psycopg.Cursor[Row], views: set[str]) -> Row:
+    row = cursor.execute(FRESHNESS).fetchone() if "bi.freshness" in views else None
+    names = ("generation", "as_of", "published_at", "data_to", "stale_reason")
+    return row or dict.fromkeys(names)
+
+
+def _top_products(cursor: psycopg.Cursor[Row], key: tuple[int, datetime]) -> list[Row]:
+    rows = _products.get(key)
+    if rows is None:
+        rows = cursor.execute(PRODUCTS).fetchall()
+        _products.clear()
+        _products[key] = rows
+    return rows

@@ -1,0 +1,266 @@
+"""The Portrait page: who may read it, and what it says of the warehouse."""
+
+import subprocess
+import sys
+from datetime import date
+from urllib.parse import quote
+
+import psycopg
+import pytest
+
+from tests import airflow_home
+
+TABLES = """
+CREATE SCHEMA bi;
+CREATE TABLE bi.freshness (generation bigint, as_of date, published_at timestamptz,
+    data_to timestamptz, stale_reason text);
+CREATE TABLE bi.segment (generation bigint, as_of date, segment_key text, name text, rule text,
+    customers bigint, customer_share float8, revenue_share float8, suggested_action text);
+CREATE TABLE bi.model_run (model text, model_version text, run_id text, as_of date,
+    recorded_at timestamptz, champion boolean, decision text, reason text);
+CREATE TABLE bi.model_readiness (model text, requirement text, run_id text, as_of date,
+    recorded_at timestamptz, needed float8, found float8, gap float8);
+CREATE TABLE bi.pipeline_run (run_id text, as_of date, recorded_at timestamptz, dag text,
+    status text, rows_in bigint, rows_out bigint, rows_quarantined bigint, published boolean,
+    stale_reason text, message text);
+CREATE TABLE bi.quality_result (run_id text, table_name text, source text, "check" text,
+    recorded_at timestamptz, passed boolean, observed text, failing_rows bigint, severity text);
+CREATE TABLE bi.quarantine (source text, entity text, row_key_hash text, "check" text,
+    "column" text, reason text, recorded_at timestamptz);
+CREATE TABLE bi.recommendation (generation bigint, customer_id bigint, list text, rank int,
+    product_id text, product_name text);
+"""
+PUBLISHED = """
+INSERT INTO bi.freshness VALUES (7, '2026-03-01', '2026-03-01 03:20+00', '2026-02-28 22:15+00',
+    'shop sends nothing since 2026-02-28');
+INSERT INTO bi.segment VALUES
+    (7, '2026-03-01', 'loyal', 'Loyal', 'buy often', 300, .3, .7, 'Reward'),
+    (7, '2026-03-01', 'once', '<b>Once</b>', 'bought once', 700, .7, .3, NULL);
+INSERT INTO bi.model_run VALUES
+    ('churn', 'churn-1', 'r', '2026-02-01', '2026-02-01', true, 'promoted', 'beats the baseline'),
+    ('churn', 'churn-2', 'r', '2026-03-01', '2026-03-01', false, 'kept', 'no better');
+INSERT INTO bi.model_readiness VALUES
+    ('purchase', 'days of history', 'r', '2026-02-01', '2026-02-01', 180, 60, 120),
+    ('purchase', 'days of history', 'r', '2026-03-01', '2026-03-01', 180, 90, 90),
+    ('purchase', 'customers', 'r', '2026-03-01', '2026-03-01', 100, 900, 0);
+INSERT INTO bi.pipeline_run VALUES ('publish/1', '2026-03-01', '2026-03-01 03:20+00', 'publish',
+    'success', 10, 1000, 2, true, NULL, NULL);
+INSERT INTO bi.quality_result VALUES
+    ('r1', 'landing.product', 'shop', 'rows', '2026-02-01', false, '0', 5, 'error'),
+    ('r2', 'landing.product', 'shop', 'rows', '2026-03-01', true, '9', 0, 'error');
+INSERT INTO bi.quarantine VALUES
+    ('shop', 'order_line', 'a', 'range', 'quantity', 'quantity 0 is below 1', '2026-03-01'),
+    ('shop', 'order_line', 'a', 'required', 'ordered_at', 'quantity 0 is below 1', '2026-03-01');
+INSERT INTO bi.recommendation VALUES (7, 1, 'explore', 1, 'shop:1', 'Teapot'),
+    (7, 2, 'explore', 3, 'shop:1', 'Teapot'), (7, 2, 'explore', 4, 'shop:2', 'Cup');
+"""
+DAGS = [("ingest_shop", "ingest.py"), ("publish", "publish.py"), ("another", "another.py")]
+
+
+@pytest.fixture
+def warehouse(empty_database, monkeypatch):
+    """An empty warehouse, at the other end of the connection that the page opens."""
+    with psycopg.connect(empty_database) as db:
+        info = db.info
+        login = f"{quote(info.user)}:{quote(info.password)}@" if info.password else f"{info.user}@"
+        url = f"postgres://{login}{info.host}:{info.port}/{info.dbname}"
+        monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", url)
+        yield db
+
+
+@pytest.fixture
+def published(warehouse):
+    warehouse.execute(TABLES)
+    warehouse.execute(PUBLISHED)
+    warehouse.commit()
+
+
+@pytest.fixture
+def airflow(monkeypatch):
+    """Airflow's own auth manager, and metadata that hold three DAGs."""
+    airflow_home.migrated()
+    from airflow.api_fastapi.app import create_auth_manager
+    from airflow.models.dag import DagModel
+    from airflow.models.dagbundle import DagBundleModel
+    from airflow.utils.session import create_session
+
+    create_auth_manager()
+    with create_session() as session:
+        session.merge(DagBundleModel(name="portrait-test"))
+        session.flush()
+        for dag_id, file in DAGS:
+            session.merge(
+                DagModel(
+                    dag_id=dag_id,
+                    bundle_name="portrait-test",
+                    relative_fileloc=file,
+                    is_stale=False,
+                    is_paused=False,
+                )
+            )
+    yield
+    with create_session() as session:
+        for dag_id, _ in DAGS:
+            session.delete(session.get(DagModel, dag_id))
+
+
+@pytest.fixture
+def visit(airflow):
+    """``visit(path, role=None)``: the answer to a reader with that role, None being nobody."""
+    from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
+    from airflow.api_fastapi.core_api.security import get_user
+    from fastapi.testclient import TestClient
+
+    from plugins.portrait.page import build
+
+    def visit(path, role=None):
+        page = build()
+        if role:
+            user = SimpleAuthManagerUser(username="vera", role=role)
+            page.dependency_overrides[get_user] = lambda: user
+        return TestClient(page).get(path)
+
+    return visit
+
+
+@pytest.mark.parametrize("path", ["/", "/api/summary"])
+def test_nobody_reads_the_page_without_signing_in(visit, path):
+    assert visit(path).status_code == 401
+
+
+def test_a_forged_token_is_refused(visit, airflow):
+    from fastapi.testclient import TestClient
+
+    from plugins.portrait.page import build
+
+    forged = {"Authorization": "Bearer e30.e30.e30"}
+    assert TestClient(build()).get("/", headers=forged).status_code == 403
+
+
+@pytest.mark.parametrize("path", ["/docs", "/redoc", "/openapi.json"])
+def test_the_page_publishes_no_description_of_itself(visit, path):
+    assert visit(path, "admin").status_code == 404
+
+
+def test_the_summary_tells_what_is_published(visit, published):
+    told = visit("/api/summary", "viewer").json()
+    assert told.pop("dags") == [
+        {
+            "dag_id": "ingest_shop",
+            "title": "ingest_shop",
+            "purpose": "Copy what changed in a CRM",
+            "schedule": "by hand",
+            "paused": False,
+            "may_trigger": False,
+        },
+        {
+            "dag_id": "publish",
+            "title": "publish",
+            "purpose": "Score everybody and switch BI over",
+            "schedule": "by hand",
+            "paused": False,
+            "may_trigger": False,
+        },
+    ]
+    assert {name: told[name] for name in ("generation", "as_of", "data_to", "stale_reason")} == {
+        "generation": 7,
+        "as_of": "2026-03-01",
+        "data_to": "2026-02-28T22:15:00Z",
+        "stale_reason": "shop sends nothing since 2026-02-28",
+    }
+    assert [(s["segment_key"], s["customers"]) for s in told["segments"]] == [
+        ("loyal", 300),
+        ("once", 700),
+    ]
+    assert [(m["model"], m["decision"], m["published"]) for m in told["models"]] == [
+        ("churn", "kept", True)
+    ]
+    assert [(m["requirement"], m["needed"], m["found"]) for m in told["missing"]] == [
+        ("days of history", 180, 90)
+    ]
+    assert [(c["check"], c["passed"]) for c in told["checks"]] == [("rows", True)]
+    assert [(q["entity"], q["rows"]) for q in told["quarantine"]] == [("order_line", 1)]
+    assert [(p["product_name"], p["customers"]) for p in told["products"]] == [("Teapot", 2)]
+    assert [run["run_id"] for run in told["runs"]] == ["publish/1"]
+
+
+def test_the_page_never_hides_that_data_are_stale(visit, published):
+    html = visit("/", "viewer").text
+    assert "Not fresh.</b> shop sends nothing since 2026-02-28" in html
+    assert "2026-02-28 22:15" in html
+    assert "generation 7" in html
+
+
+def test_text_from_the_warehouse_is_shown_as_text(visit, published):
+    html = visit("/", "viewer").text
+    assert "<b>Once</b>" not in html
+    assert "&lt;b&gt;Once&lt;/b&gt;" in html
+
+
+@pytest.mark.parametrize(("role", "label"), [("viewer", "View"), ("user", "Trigger…")])
+def test_a_dag_is_offered_for_starting_to_who_may_start_it(visit, published, role, label):
+    html = visit("/", role).text
+    assert html.count(f">{label}</a>") == 2
+    assert 'href="../dags/publish"' in html
+
+
+def test_an_empty_warehouse_says_what_to_run_first(visit, warehouse):
+    answer = visit("/", "viewer")
+    assert answer.status_code == 200
+    assert "Nothing published yet" in answer.text
+    assert "<code>ingest_shop</code>" in answer.text
+
+
+def test_runs_are_shown_before_the_first_generation(visit, warehouse):
+    warehouse.execute(TABLES)
+    warehouse.execute(
+        "INSERT INTO bi.pipeline_run (run_id, dag, status, recorded_at, message) "
+        "VALUES ('ingest/1', 'ingest_shop', 'failed', %s, 'the source is gone')",
+        [date(2026, 3, 1)],
+    )
+    warehouse.commit()
+    html = visit("/", "viewer").text
+    assert "Nothing published yet" in html
+    assert "the source is gone" in html
+
+
+def test_a_warehouse_that_does_not_answer_is_named_and_the_dags_stay(visit, monkeypatch):
+    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", "postgres://nobody:secret@127.0.0.1:1/none")
+    answer = visit("/", "user")
+    assert answer.status_code == 503
+    assert "127.0.0.1:1/none" in answer.text
+    assert "secret" not in answer.text
+    assert 'href="../dags/publish"' in answer.text
+    assert visit("/api/summary", "user").status_code == 503
+
+
+def test_the_page_needs_nothing_from_elsewhere(visit, published):
+    html = visit("/", "viewer").text
+    assert [word for word in ("http:", "https:", "src=", "@import") if word in html] == []
+
+
+IMPORTED = """
+import sys, runpy
+from airflow.plugins_manager import AirflowPlugin
+before = set(sys.modules)
+module = runpy.run_path("plugins/portrait_page.py")
+print(sorted({name.split(".")[0] for name in set(sys.modules) - before}))
+print([app["url_prefix"] for app in module["Portrait"].fastapi_apps])
+"""
+
+
+def test_loading_the_plugin_imports_nothing_of_the_page(tmp_path, monkeypatch):
+    monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path))
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORTED], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-2:] == ["[]", "['/portrait']"]
+
+
+def test_every_question_fits_the_views_of_the_contracts(warehouse_url):
+    from plugins.portrait import summary
+
+    with psycopg.connect(warehouse_url) as db:
+        told = summary.read(db)
+    assert told["generation"] is None
+    assert [told[name] for name in summary.QUERIES] == [[]] * len(summary.QUERIES)

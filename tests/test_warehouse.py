@@ -1,0 +1,95 @@
+"""Contracts into tables, and rows from server to server."""
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from include import contracts, warehouse
+from include.errors import ContractError
+
+
+@pytest.fixture
+def ends(warehouse_url):
+    """A reader, and a writer with an empty table that nobody else can see."""
+    with psycopg.connect(warehouse_url) as source, psycopg.connect(warehouse_url) as target:
+        target.execute("CREATE TEMP TABLE product (id int, name text)")
+        target.commit()
+        yield source, target, "pg_temp.product"
+
+
+def stored(db: psycopg.Connection, table: str) -> list[tuple]:
+    return db.execute(
+        sql.SQL("SELECT * FROM {} ORDER BY 1").format(warehouse.name(table))
+    ).fetchall()
+
+
+def test_rows_pass_through_unparsed(ends):
+    source, target, table = ends
+    query = "SELECT n, 'product ' || n FROM generate_series(1, 2) AS n"
+    assert warehouse.copy_through(source, target, select=query, table=table) == 2
+    assert stored(target, table) == [(1, "product 1"), (2, "product 2")]
+
+
+DIES_HALFWAY = """SELECT n, 'product ' || n FROM generate_series(1, 1000000) AS n
+    WHERE n <> 500000 OR pg_terminate_backend(pg_backend_pid())"""
+
+
+def test_a_reader_that_dies_halfway_leaves_no_rows(ends):
+    source, target, table = ends
+    with pytest.raises(psycopg.OperationalError):
+        warehouse.copy_through(source, target, select=DIES_HALFWAY, table=table)
+    assert stored(target, table) == []
+
+
+def test_deploying_twice_changes_nothing(warehouse):
+    from include import warehouse as house
+
+    assert house.deploy(warehouse) is False
+
+
+@pytest.mark.parametrize("table", contracts.all_tables(), ids=lambda table: table.full_name)
+def test_the_real_table_agrees_with_its_contract(table, warehouse):
+    real = warehouse.execute(
+        """SELECT column_name, is_nullable = 'NO', col_description(%s::regclass, ordinal_position)
+           FROM information_schema.columns WHERE table_schema = %s AND table_name = %s
+           ORDER BY ordinal_position""",
+        [table.full_name, table.schema, table.name],
+    ).fetchall()
+    if table.storage == "view":
+        assert sorted(name for name, *_ in real) == sorted(c.name for c in table.columns)
+    else:
+        assert [(n, required) for n, required, _ in real] == [
+            (column.name, column.required) for column in table.columns
+        ]
+    assert all(comment for *_, comment in real)
+
+
+def test_a_column_gone_from_its_contract_is_refused_by_name(warehouse):
+    from include import warehouse as house
+
+    warehouse.execute("ALTER TABLE ops.watermark ADD COLUMN by_hand int")
+    warehouse.execute("DELETE FROM ops.deployment")
+    with pytest.raises(ContractError, match=r"ops\.watermark\.by_hand is in the warehouse but not"):
+        house.deploy(warehouse)
+
+
+def test_a_column_new_in_a_contract_is_added_at_the_end(warehouse):
+    from include import warehouse as house
+
+    warehouse.execute("ALTER TABLE mart.segment DROP COLUMN suggested_action CASCADE")
+    warehouse.execute("DELETE FROM ops.deployment")
+    assert house.deploy(warehouse) is True
+    assert "suggested_action" in [
+        column.name for column in warehouse.execute("SELECT * FROM bi.segment").description
+    ]
+
+
+def test_the_readers_role_reads_bi_and_nothing_else(warehouse):
+    for schema in ("landing", "core", "mart", "ops"):
+        assert warehouse.execute(
+            "SELECT has_schema_privilege('bi_reader', %s, 'USAGE')", [schema]
+        ).fetchone() == (False,)
+    warehouse.execute("SET ROLE bi_reader")
+    assert warehouse.execute("SELECT count(*) FROM bi.segment").fetchone() == (0,)
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        warehouse.execute("SELECT count(*) FROM landing.customer")
