@@ -34,32 +34,31 @@ def ingest(source: Source):
             return run_id
 
         @task(map_index_template="{{ entity }}")
-        def copy(run_id: str, entity: str) -> None:
+        def copy(run: str, entity: str) -> None:
             from airflow.sdk import get_current_context
 
             from include import landing, ledger, sources
 
             get_current_context()["entity"] = entity
-            with ledger.step(run_id) as db:
-                landing.load(sources.load(source.name), entity, db, run_id=run_id)
+            with ledger.step(run) as db:
+                landing.load(sources.load(source.name), entity, db, run_id=run)
 
         @task(multiple_outputs=False, outlets=[Asset(f"landing_{source.name}")])
-        def check(run_id: str) -> dict[str, int]:
+        def check(run: str) -> dict[str, int]:
             from include import ledger, quality
 
             tables = [
                 (f"landing.{entity}", f"landing.{entity}__{source.name}")
                 for entity in source.entities
             ]
-            with ledger.step(run_id) as db:
-                quality.check(db, tables, run_id=run_id, source=source.name)
-                counts = ledger.loaded(db, run_id)
-                ledger.finish(db, run_id, **counts)
+            with ledger.step(run) as db:
+                quality.check(db, tables, run_id=run, source=source.name)
+                counts = ledger.loaded(db, run)
+                ledger.finish(db, run, **counts)
             return counts
 
-        run_id = begin()
-        copied = copy.partial(run_id=run_id).expand(entity=list(source.entities))
-        copied >> check(run_id)
+        run = begin()
+        copy.partial(run=run).expand(entity=list(source.entities)) >> check(run)
 
     return pipeline()
 

@@ -97,7 +97,8 @@ def publish():
         work.mkdir(parents=True, exist_ok=True)
         with ledger.step(run["run_id"]) as db:
             champion = registry.champion(db, "recommend")
-            lists(folder, day, champion and champion.card, work, length=params["list_length"])
+            card, most = champion and champion.card, params["list_length"]
+            lists(folder, day, card, work, explore_length=most, repeat_length=most)
 
     @task(map_index_template="{{ table }}")
     def fill(run: dict[str, str], table: str) -> int:

@@ -1,0 +1,199 @@
+"""``make run``: the same DAGs in order in this process, without scheduler and UI.
+
+They keep their runs in a metadata database of their own: a scheduler that runs beside would take
+the tasks of these runs for its own. What the tasks say goes to ``log/run.log``.
+"""
+
+import contextlib
+import fcntl
+import os
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from include import clock, connections, domains, sources
+from include.errors import ConfigError, InputError, PortraitError, QualityError
+from include.local import airflow, postgres, state
+
+STAGES = ("ingest", "profile", "train", "publish")
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is to be run."""
+
+    as_of: str | None
+    sources: str
+    stages: tuple[str, ...]
+
+    @classmethod
+    def read(cls, environment: dict[str, str]) -> "Order":
+        """Read AS_OF, SOURCES and ONLY, once the connections are in the environment.
+
+        Raises
+        ------
+        InputError
+            If one of them cannot be used.
+        """
+        only, as_of = environment.get("ONLY", ""), environment.get("AS_OF") or None
+        if only and only not in STAGES:
+            raise InputError(f"ONLY={only}: must be one of {', '.join(STAGES)}; give one or none")
+        zone = environment.get("PORTRAIT_TIME_ZONE") or domains.load().time_zone
+        clock.as_of(datetime.now(UTC), given=as_of, newest_order=None, time_zone=zone)
+        wanted = environment.get("SOURCES") or environment.get("PORTRAIT_SOURCES") or ""
+        chosen = sources.chosen(wanted)
+        if not chosen and only in {"", "ingest"}:
+            raise InputError(
+                f"run: no source is on; set AIRFLOW_CONN_ of one ({', '.join(sources.names())}), "
+                "or make a shop with `make demo`"
+            )
+        return cls(as_of, " ".join(chosen), (only,) if only else STAGES)
+
+
+@dataclass
+class Result:
+    """What became of one DAG; ``errors`` are those of its tasks, first to last."""
+
+    dag_id: str
+    state: str = "running"
+    tasks: int = 0
+    errors: list[tuple[str, str]] = field(default_factory=list)
+
+
+def run(home: Path, console: Console) -> None:
+    """Run what AS_OF, SOURCES and ONLY ask for.
+
+    Raises
+    ------
+    PortraitError
+        If a DAG failed, or if a guard kept the old generation; the message names the next step.
+    """
+    given = dict(os.environ)
+    embedded = airflow.needs_embedded()
+    _enter(home, given)
+    order = Order.read(dict(os.environ))
+    with _alone(home):
+        if embedded or (home / "run" / "demo.json").exists():
+            postgres.start(home)
+            _enter(home, given)  # its port may have moved
+        os.environ["PORTRAIT_SOURCES"] = order.sources
+        airflow.migrate(home, os.environ)
+        failures = _run_all(home, order, console)
+    if failures:
+        raise failures[0]
+
+
+def _enter(home: Path, given: dict[str, str]) -> None:
+    """Set the environment of Airflow and the library, afresh from what was given."""
+    os.environ.clear()
+    os.environ.update(given)
+    os.environ.update(airflow.environment(home, metadata="airflow_run"))
+
+
+@contextlib.contextmanager
+def _alone(home: Path) -> Iterator[None]:
+    """Refuse a second run of the same checkout: both would write the same generation."""
+    with (state.folder(home, "run") / "run.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise InputError("run: another `make run` is at work here; wait for its end") from error
+        yield
+
+
+def _run_all(home: Path, order: Order, console: Console) -> list[PortraitError]:
+    """Run stage by stage; a stage without one success ends the flow, but for training."""
+    failures: list[PortraitError] = []
+    log_file = state.folder(home, "log") / "run.log"
+    with _said_to(log_file):
+        dags = _dags()
+    for stage in order.stages:
+        names = [f"ingest_{name}" for name in order.sources.split()]
+        stage_dags = names if stage == "ingest" else [stage]
+        before = len(failures)
+        for dag_id in stage_dags:
+            began, moment = time.monotonic(), datetime.now(UTC)
+            with _said_to(log_file):
+                result = _test(dags, dag_id, order)
+            seconds = time.monotonic() - began
+            console.print(f"{dag_id:<16} {result.state:<8} {result.tasks:>3} tasks {seconds:.1f} s")
+            if result.state != "success":
+                failures.append(_failure(result, log_file))
+            elif dag_id == "publish" and (kept := _kept(moment)):
+                failures.append(kept)
+        if len(failures) - before == len(stage_dags) and stage != "train":
+            break
+    return failures
+
+
+def _dags() -> dict[str, Any]:
+    from airflow.dag_processing.dagbag import DagBag
+
+    bag = DagBag(dag_folder=os.environ["AIRFLOW__CORE__DAGS_FOLDER"])
+    for path, reason in bag.import_errors.items():
+        raise ConfigError(f"{path}: {reason.strip().splitlines()[-1]}; mend it, then run again")
+    return dict(bag.dags)
+
+
+def _test(dags: dict[str, Any], dag_id: str, order: Order) -> Result:
+    if dag_id not in dags:
+        raise ConfigError(f"run: no DAG {dag_id} in {os.environ['AIRFLOW__CORE__DAGS_FOLDER']}")
+    dag, result = dags[dag_id], Result(dag_id)
+
+    def remember(context: Any) -> None:
+        error = context.get("exception")
+        said = " ".join(str(error).split())
+        kind = "" if isinstance(error, PortraitError) else f"{type(error).__name__}: "
+        result.errors.append((context["ti"].task_id, kind + said))
+
+    for task in dag.tasks:
+        task.on_failure_callback = [*(task.on_failure_callback or []), remember]
+        task.retry_delay = timedelta(seconds=1)
+    conf = {"as_of": order.as_of} if order.as_of and "as_of" in dag.params else {}
+    outcome = dag.test(run_conf=conf)
+    instances = outcome.get_task_instances()
+    result.state, result.tasks = str(outcome.state), len(instances)
+    return result
+
+
+def _failure(result: Result, log_file: Path) -> PortraitError:
+    task, reason = result.errors[0] if result.errors else ("?", "failed and said nothing")
+    return PortraitError(f"{result.dag_id}.{task}: {reason} (all of it is in {log_file})")
+
+
+def _kept(since: datetime) -> QualityError | None:
+    """Return why the publish of this run left BI on the old generation, if it did."""
+    with connections.connect("warehouse") as db:
+        row = db.execute(
+            """SELECT published, message FROM ops.pipeline_run
+               WHERE dag = 'publish' AND started_at >= %s ORDER BY started_at DESC LIMIT 1""",
+            [since],
+        ).fetchone()
+    if row is None or row[0]:
+        return None
+    return QualityError(f"publish: the old generation stays: {row[1] or 'see bi.quality_result'}")
+
+
+@contextlib.contextmanager
+def _said_to(log_file: Path) -> Iterator[None]:
+    """Send what this process and its children print to ``log_file``, as long as it lasts."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    kept = [os.dup(1), os.dup(2)]
+    with log_file.open("ab") as file:
+        for number in (1, 2):
+            os.dup2(file.fileno(), number)
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            for number, copy in zip((1, 2), kept, strict=True):
+                os.dup2(copy, number)
+                os.close(copy)

@@ -1,0 +1,136 @@
+"""What every per-customer score has in common: the promise, the algorithms, the features."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, Self
+
+import numpy as np
+import pandas as pd
+from sklearn.compose import ColumnTransformer
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import QuantileTransformer, StandardScaler
+from threadpoolctl import threadpool_limits
+
+from include import profile
+from include.domains import Domain
+from include.errors import InputError, NotFittedError
+
+NUMERIC = ("smallint", "integer", "bigint", "real", "double precision", "numeric")
+DIGITS = 6  # what differs beyond is noise of summation, and must not make another version
+
+
+class Model(Protocol):
+    """Learns from dated profiles, gives one score a customer. Have these members; inherit none."""
+
+    name: ClassVar[str]  # also its key in bi.customer_score: never change it
+    algorithm: str
+    pipeline: Pipeline | None  # None until fitted; the only part that is stored
+
+    def horizon_days(self, domain: Domain) -> int:
+        """Return how far the score looks from as_of on."""
+
+    def labels(self, folder: Path, customers: pd.Index, as_of: date, days: int) -> pd.Series:
+        """Return 1 where it happened in [as_of, as_of + days), else 0, on ``customers``."""
+
+    def ineligible(self, profiles: pd.DataFrame) -> pd.Series:
+        """Return why the question makes no sense for a customer, in words; None where it does."""
+
+    def naive(self, profiles: pd.DataFrame) -> pd.Series:
+        """Return the obvious score that needs no model: higher is more likely."""
+
+    def fit(self, profiles: pd.DataFrame, labels: pd.Series, *, seed: int) -> Self:
+        """Learn from one row a customer and as_of, and labels on the same index."""
+
+    def score(self, profiles: pd.DataFrame) -> pd.Series:
+        """Return a finite number for each row, on the same index: higher is more likely."""
+
+
+ALGORITHMS: dict[str, Callable[[int], Pipeline]] = {
+    # Ranks tame the few very large buyers of most shops.
+    "logistic": lambda seed: make_pipeline(
+        QuantileTransformer(n_quantiles=200, random_state=seed),
+        StandardScaler(),
+        LogisticRegression(C=0.3, max_iter=2000, random_state=seed),
+    ),
+}
+
+
+def features() -> list[str]:
+    """The profile's numeric columns: a new feature takes part as soon as its contract is there."""
+    return [
+        column.name
+        for column in profile.features()
+        if column.type.partition("(")[0] in NUMERIC and column.missing != "null"
+    ]
+
+
+def imputer(names: list[str]) -> ColumnTransformer:
+    """Fill gaps by the rule of each feature's contract, and tell where there was one.
+
+    Features of the rules median and mean get an indicator column; zero is filled in the profile.
+    """
+    rules = {column.name: column.missing for column in profile.features()}
+    means = [name for name in names if rules.get(name) == "mean"]
+    medians = [name for name in names if rules.get(name) != "mean"]
+    steps = [
+        (rule, SimpleImputer(strategy=rule, add_indicator=True, keep_empty_features=True), columns)
+        for rule, columns in (("median", medians), ("mean", means))
+        if columns
+    ]
+    return ColumnTransformer(steps, verbose_feature_names_out=False)
+
+
+def matrix(profiles: pd.DataFrame, names: list[str]) -> pd.DataFrame:
+    """The features as float64, rounded to ``DIGITS``; what is not finite counts as missing."""
+    values = profiles[names].astype("float64").round(DIGITS)
+    return values.replace([np.inf, -np.inf], np.nan)
+
+
+@contextmanager
+def single_thread() -> Iterator[None]:
+    """Sums in one order only: the same figures whatever the number of cores."""
+    with threadpool_limits(limits=1):
+        yield
+
+
+def fitted_features(pipeline: Pipeline) -> list[str]:
+    """The columns that a fitted pipeline was fitted on, in its order."""
+    return [str(name) for name in pipeline[0].feature_names_in_]
+
+
+@dataclass
+class Classifier:
+    """A yes or no within a horizon, by the algorithm named; the base of churn and purchase."""
+
+    algorithm: str = "logistic"
+    pipeline: Pipeline | None = None
+    name: ClassVar[str]
+
+    def fit(self, profiles: pd.DataFrame, labels: pd.Series, *, seed: int) -> Self:
+        """Learn from one row a customer and as_of, and labels of 0 and 1 on the same index."""
+        if self.algorithm not in ALGORITHMS:
+            known = ", ".join(ALGORITHMS)
+            raise InputError(f"{self.name}: no algorithm {self.algorithm!r}; known: {known}")
+        names = [name for name in features() if name in profiles]
+        values = matrix(profiles, names)
+        with single_thread():
+            steps: Any = ALGORITHMS[self.algorithm](seed)
+            self.pipeline = make_pipeline(imputer(names), *(step for _, step in steps.steps))
+            self.pipeline.fit(values, labels.to_numpy())
+        return self
+
+    def score(self, profiles: pd.DataFrame) -> pd.Series:
+        """Return the probability for each row, on the same index; no row, no score."""
+        if self.pipeline is None:
+            raise NotFittedError(f"{self.name}: score() before fit(); fit it or load the champion")
+        if profiles.empty:
+            return pd.Series(index=profiles.index, dtype="float64", name=self.name)
+        values = matrix(profiles, fitted_features(self.pipeline))
+        with single_thread():
+            probability = self.pipeline.predict_proba(values)[:, 1]
+        return pd.Series(probability, index=profiles.index, name=self.name)

@@ -1,0 +1,102 @@
+"""Segments in words: names, rules, and where they differ from the rest."""
+
+from collections import Counter
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from include import profile
+from include.models.base import features
+from include.models.reasons import stated
+
+Numbers = npt.NDArray[np.float64]
+
+# What k-means sees, in the order in which a name tells it: feature -> (word for low, for high).
+WORDS: dict[str, tuple[str, str]] = {
+    "order_count": ("few orders", "frequent"),
+    "revenue": ("low spend", "high spend"),
+    "avg_order_value": ("small orders", "large orders"),
+    "recency_days": ("recent", "long absent"),
+    "category_count": ("narrow taste", "wide taste"),
+}
+CLEAR = 0.5  # standard deviations from the average customer that are worth a word
+STRONG = 1.25  # ... and worth a "very"
+MOST_WORDS = 3
+MOST_DIFFERENCES = 4
+CANDIDATES = 20
+NOTABLE = 0.2
+ALIKE = 0.7  # correlation
+
+
+def names(centres: Numbers, columns: list[str]) -> list[str]:
+    """A different name for each centre: what sets it apart, the clearest words.
+
+    ``centres`` has shape (segments, columns), in deviations from the average customer. Names that
+    would be equal get more words, and a number when there are none left.
+    """
+    wanted = [MOST_WORDS] * len(centres)
+    for _ in columns:
+        found = [
+            _name(centre, columns, count) for centre, count in zip(centres, wanted, strict=True)
+        ]
+        counts = Counter(found)
+        wanted = [count + (counts[name] > 1) for name, count in zip(found, wanted, strict=True)]
+    seen: Counter[str] = Counter()
+    distinct = []
+    for name in found if len(centres) else []:
+        seen[name] += 1
+        distinct.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+    return distinct
+
+
+def _name(centre: Numbers, columns: list[str], most: int) -> str:
+    """The ``most`` clearest words; those beyond the usual number need not be clear."""
+    order = np.argsort(-np.abs(centre), kind="stable")
+    told = {
+        columns[place]: centre[place]
+        for rank, place in enumerate(order)
+        if rank < most and (abs(centre[place]) >= CLEAR or rank >= MOST_WORDS)
+    }
+    words = [
+        ("very " if abs(told[column]) >= STRONG else "") + WORDS[column][int(told[column] > 0)]
+        for column in WORDS
+        if column in told
+    ]
+    return ", ".join(words) or "average"
+
+
+def rule(members: pd.DataFrame, columns: list[str]) -> str:
+    """Who is in a segment: where the middle half of its members lies."""
+    contract = {column.name: column for column in profile.features()}
+    halves = members[columns].quantile([0.25, 0.75]).round(2)
+    parts = [
+        stated(contract[name], *halves[name]) for name in columns if halves[name].notna().all()
+    ]
+    return f"Nearest to this centre; the middle half of its customers: {'; '.join(parts)}."
+
+
+def differences(members: pd.DataFrame, everyone: pd.DataFrame) -> str:
+    """The features in which the members' mean lies furthest from that of everyone, with both.
+
+    Of features that tell much the same only the first counts.
+    """
+    numbers = features()
+    mean, spread = everyone[numbers].mean(), everyone[numbers].std()
+    apart = ((members[numbers].mean() - mean) / spread.where(spread > 0)).dropna()
+    apart = apart[apart.abs() >= NOTABLE].abs().sort_values(ascending=False, kind="stable")
+    told: list[str] = []
+    for name in apart.index[:CANDIDATES]:
+        alike = everyone[told].corrwith(everyone[name]).abs()
+        if len(told) < MOST_DIFFERENCES and not (alike > ALIKE).any():
+            told.append(str(name))
+    contract = {column.name: column for column in profile.features()}
+    parts = [
+        f"{stated(contract[name], _short(members[name].mean()))} (all {_short(mean[name]):,.10g})"
+        for name in told
+    ]
+    return "; ".join(parts) or "nothing notable"
+
+
+def _short(value: float) -> float:
+    return float(f"{value:.3g}")

@@ -1,0 +1,269 @@
+"""Fit a model on past days, test it on a later one, and keep it if it passes the gate.
+
+Two fits are stored with a version. ``tested`` learned only from days whose label windows end
+before the test day: it was measured, and it stands for the version when a later challenger is
+compared with it. ``published`` learned from the test day as well, and scores customers; judged on
+a later day it would have seen most of that day's answers.
+"""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from functools import partial
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from include import domains, profile
+from include.errors import InputError
+from include.models import MODELS, Model, gate, labels, metrics, registry, store
+from include.models.base import features, fitted_features, matrix
+from include.models.gate import Decision, Requirement
+from include.models.labels import Folds, Span
+from include.models.registry import Champion, Connection, ModelRun
+
+MOST_ROWS = 300_000  # learned from, over all days: more costs hours and memory, not accuracy
+FEWEST = 50  # of each answer, in the days learned from and again on the test day
+LIBRARIES = ("scikit-learn", "numpy", "scipy", "pandas", "skops")
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Dated profiles of eligible customers and what they did next, on one index."""
+
+    profiles: pd.DataFrame  # index (as_of, customer_id)
+    labels: pd.Series
+
+    @property
+    def positives(self) -> int:
+        """How often it happened."""
+        return int(self.labels.sum())
+
+
+def train(
+    db: Connection,
+    folder: Path,
+    model_name: str,
+    *,
+    as_of: date,
+    run_id: str,
+    seed: int = 0,
+    algorithm: str = "logistic",
+) -> dict[str, Any]:
+    """Train ``model_name`` as of a day and record the outcome; a version known already is kept.
+
+    Parameters
+    ----------
+    db : the warehouse, with the ops tables deployed; committed by the caller.
+    folder : a complete snapshot.
+    as_of : nothing dated on or after this day is seen, neither in profiles nor in labels.
+
+    Returns
+    -------
+    model_version, promoted, decision and reason: small and JSON-able.
+
+    Raises
+    ------
+    InputError
+        If no model has that name.
+    """
+    if model_name not in MODELS:
+        raise InputError(f"model {model_name!r} is unknown; give one of {', '.join(MODELS)}")
+    make = partial(MODELS[model_name], algorithm)
+    horizon_days = make().horizon_days(domains.load())
+    known = labels.span(folder, as_of)
+    days = labels.folds(known, horizon_days)
+    past, later = _sets(make(), folder, days, horizon_days, seed)
+    ready = _requirements(known, days, horizon_days, past, later)
+    card = _card(make(), folder, _window(days, horizon_days), horizon_days, past, later, seed)
+    version = registry.version(model_name, as_of, **card["made_of"])
+    if decided := registry.decision(db, version):
+        return registry.summary(version, decided)
+    artifact: bytes | None = None
+    figures: list[registry.Metric] = []
+    outcome = gate.readiness(ready)
+    if outcome is None:
+        champion = registry.champion(db, model_name, as_of=as_of)
+        outcome, artifact, figures = _fit(make, champion, past, later, horizon_days, seed)
+    run = ModelRun(
+        model=model_name,
+        model_version=version,
+        as_of=as_of,
+        window=card["made_of"]["window"],
+        card=card,
+        artifact=artifact,
+        metrics=figures,
+        readiness=ready,
+        promoted=outcome.promoted,
+        decision=outcome.decision,
+        reason=outcome.reason,
+    )
+    registry.record(db, run, run_id=run_id)
+    return registry.summary(version, outcome)
+
+
+def _fit(
+    make: Callable[[], Model],
+    champion: Champion | None,
+    past: Examples,
+    later: Examples,
+    horizon_days: int,
+    seed: int,
+) -> tuple[Decision, bytes, list[registry.Metric]]:
+    """Both fits of a version: the tested one before the gate, the published one on all days.
+
+    The baseline of the gate is the naive score, or what pure chance reaches where that is more.
+    """
+    tested = make().fit(past.profiles, past.labels, seed=seed)
+    rival, why = _rival(champion, make(), later, horizon_days)
+    scores, naive = tested.score(later.profiles), tested.naive(later.profiles)
+    obvious = max(metrics.auc(later.labels, naive), metrics.chance(later.labels))
+    said = gate.decide(metrics.auc(later.labels, scores), rival, obvious)
+    rate = float(past.labels.mean())
+    figures = metrics.measure(later.profiles, later.labels, scores, naive, rate=rate)
+    published = make().fit(
+        pd.concat([past.profiles, later.profiles]),
+        pd.concat([past.labels, later.labels]),
+        seed=seed,
+    )
+    artifact = store.dumps({"published": published.pipeline, "tested": tested.pipeline})
+    return Decision(said.promoted, said.decision, f"AUC {said.reason}{why}"), artifact, figures
+
+
+def _sets(
+    model: Model, folder: Path, days: Folds | None, horizon_days: int, seed: int
+) -> tuple[Examples, Examples]:
+    """What is learned from, and what it is tested on; both empty without enough history."""
+    train, test = (days.train, [days.test]) if days else ([], [])
+    return tuple(  # type: ignore[return-value]
+        examples(model, folder, dates, horizon_days, most=MOST_ROWS, seed=seed)
+        for dates in (train, test)
+    )
+
+
+def examples(
+    model: Model, folder: Path, dates: list[date], horizon_days: int, *, most: int, seed: int
+) -> Examples:
+    """The eligible customers of each day with their labels, at most ``most`` rows in all.
+
+    Where there are more, each day gives the same number, drawn at random.
+    """
+    profiles, answers = {}, {}
+    for day in dates:
+        dated = profile.frame(folder, day)
+        dated = dated.loc[model.ineligible(dated).isna(), features()].sort_index()
+        share = most // len(dates)
+        if len(dated) > share:
+            drawn = np.random.default_rng(seed).choice(len(dated), share, replace=False)
+            dated = dated.iloc[np.sort(drawn)]
+        profiles[day] = dated
+        answers[day] = model.labels(folder, dated.index, day, horizon_days)
+    names = ["as_of", "customer_id"]
+    if not dates:
+        return Examples(pd.DataFrame(columns=features(), dtype="float64"), pd.Series(dtype="int64"))
+    return Examples(pd.concat(profiles, names=names), pd.concat(answers, names=names))
+
+
+def _requirements(
+    known: Span | None, days: Folds | None, horizon_days: int, past: Examples, later: Examples
+) -> list[Requirement]:
+    history = 2 * horizon_days + labels.HISTORY_DAYS
+    found = {"training": past, "test": later}
+    return [
+        Requirement("history_days", history, known.days if known else 0),
+        Requirement("training_dates", 1, len(days.train) if days else 0),
+        *(
+            Requirement(f"{split}_{answer}", FEWEST, count)
+            for split, examples in found.items()
+            for answer, count in (
+                ("positives", examples.positives),
+                ("negatives", len(examples.labels) - examples.positives),
+            )
+        ),
+    ]
+
+
+def _window(days: Folds | None, horizon_days: int) -> str:
+    if days is None:
+        return f"none: the history is too short for a horizon of {horizon_days} days"
+    learned = ", ".join(map(str, sorted(days.train)))
+    return f"learned from {learned}; tested on {days.test}; horizon {horizon_days} days"
+
+
+def _card(
+    model: Model,
+    folder: Path,
+    window: str,
+    horizon_days: int,
+    past: Examples,
+    later: Examples,
+    seed: int,
+) -> dict[str, Any]:
+    """What the version is made of, which gives its name, and where that came from."""
+    return {
+        "made_of": {
+            "window": window,
+            "rows": {"training": len(past.labels), "test": len(later.labels)},
+            "features": features(),
+            "content": [_content(past), _content(later)],
+            "parameters": {
+                "algorithm": model.algorithm,
+                "horizon_days": horizon_days,
+                "most_rows": MOST_ROWS,
+            },
+            "seed": seed,
+            "libraries": libraries(),
+        },
+        "snapshot": str(folder),
+        "base_rate": float(past.labels.mean()) if len(past.labels) else None,
+        "intended_use": "ranking the shop's own customers for contact and offers",
+        "not_for": "decisions on credit, prices, access or anything else a person cannot contest",
+    }
+
+
+def libraries() -> dict[str, str]:
+    """The versions that decide what a fit gives."""
+    return {name: metadata.version(name) for name in LIBRARIES}
+
+
+def _content(given: Examples) -> str:
+    """A hash of the values, the labels and whose they are."""
+    digest = hashlib.sha256()
+    digest.update(matrix(given.profiles, features()).to_numpy(dtype="float64").tobytes())
+    digest.update(given.labels.to_numpy(dtype="int8").tobytes())
+    digest.update(given.labels.index.get_level_values(-1).to_numpy(dtype="int64").tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _rival(
+    champion: Champion | None, empty: Model, later: Examples, horizon_days: int
+) -> tuple[float | None, str]:
+    """The champion's AUC on the same later date, or None and why it cannot be measured."""
+    if champion is None or champion.artifact is None:
+        return None, ""
+    reason = outdated(champion, later.profiles)
+    if reason is None and horizon(champion) != horizon_days:
+        reason = f"its horizon is {horizon(champion)} days"
+    if reason:
+        return None, f"; the champion {champion.model_version} cannot be compared: {reason}"
+    empty.pipeline = store.loads(champion.artifact)["tested"]
+    return metrics.auc(later.labels, empty.score(later.profiles)), ""
+
+
+def horizon(champion: Champion) -> int:
+    """How far a stored model looks, in days."""
+    return int(champion.card["made_of"]["parameters"]["horizon_days"])
+
+
+def outdated(champion: Champion, profiles: pd.DataFrame) -> str | None:
+    """Why a stored model cannot score these profiles, in words; None when it can."""
+    used = champion.card["made_of"]["libraries"].get("scikit-learn")
+    if used != libraries()["scikit-learn"]:
+        return f"fitted by scikit-learn {used}, installed is {libraries()['scikit-learn']}"
+    fitted = fitted_features(store.loads(champion.artifact or b"")["published"])
+    gone = [name for name in fitted if name not in profiles]
+    return f"{', '.join(gone)} is no longer in the profile" if gone else None

@@ -1,0 +1,232 @@
+"""Who bought what and when: the one input of every maker, every list and every metric.
+
+Everything is numbered: customers by ascending customer_id, products by ascending product_id, so
+that equal snapshots give equal matrices, whatever the order of their rows.
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import duckdb
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+LINES = """
+CREATE TEMP TABLE line AS
+SELECT order_id, customer_id, product_id, min(ordered_on) AS ordered_on
+FROM read_parquet({order_line})
+WHERE quantity > 0 AND is_product AND customer_id IS NOT NULL AND product_id IS NOT NULL
+  AND ordered_on < {as_of}
+GROUP BY ALL
+"""
+# A shop without a product table sells what its lines name; with one, only what stands in it.
+PRODUCTS = """
+CREATE TEMP TABLE product AS
+WITH shelf AS (SELECT * FROM read_parquet({product}) WHERE product_id IS NOT NULL)
+SELECT row_number() OVER (ORDER BY product_id) - 1 AS number, product_id,
+       coalesce(shelf.name, product_id) AS name,
+       concat_ws(' ', shelf.name, shelf.description) AS words,
+       shelf.category, shelf.subcategory, shelf.brand, shelf.price::DOUBLE AS price,
+       coalesce(shelf.in_stock, TRUE) AS in_stock,
+       coalesce(shelf.is_product, (SELECT count(*) = 0 FROM shelf))
+           AND NOT coalesce(shelf.age_restricted, FALSE)
+           AND coalesce(shelf.available_on <= {as_of}, TRUE)
+           AND coalesce(shelf.discontinued_on > {as_of}, TRUE) AS offered,
+       sold.product_id IS NOT NULL OR coalesce(shelf.available_on < {as_of}, FALSE) AS seen
+FROM shelf FULL JOIN (SELECT DISTINCT product_id FROM line) AS sold USING (product_id)
+"""
+# Everyone in the profile: signed up before as_of, or nobody knows when, or has ordered.
+CUSTOMERS = """
+CREATE TEMP TABLE customer AS
+SELECT row_number() OVER (ORDER BY customer_id) - 1 AS number, customer_id
+FROM (
+    SELECT customer_id FROM read_parquet({customer}) WHERE customer_id IS NOT NULL
+    GROUP BY customer_id HAVING coalesce(min(signup_on) < {as_of}, TRUE)
+    UNION
+    SELECT customer_id FROM read_parquet({order_line})
+    WHERE customer_id IS NOT NULL AND ordered_on < {as_of}
+)
+"""
+PURCHASES = """
+WITH numbered AS (
+    SELECT row_number() OVER (ORDER BY order_id) - 1 AS number, order_id
+    FROM (SELECT DISTINCT order_id FROM line)
+)
+SELECT customer.number::BIGINT AS customer, product.number::BIGINT AS product,
+       numbered.number::BIGINT AS basket, ({as_of} - ordered_on)::BIGINT AS age_days
+FROM line JOIN numbered USING (order_id) JOIN customer USING (customer_id)
+JOIN product USING (product_id)
+ORDER BY customer, product, age_days DESC, basket
+"""
+CONSENT = """
+SELECT customer_id FROM read_parquet({consent})
+WHERE purpose = 'personalisation' AND given_on < {as_of} AND customer_id IS NOT NULL
+GROUP BY customer_id
+HAVING arg_max(granted, (given_at, NOT granted))
+"""
+
+
+@dataclass(frozen=True, eq=False)
+class Interactions:
+    """Purchases before ``as_of``: one entry a customer, product and order, in that sequence.
+
+    ``customers`` (n,) and ``products`` (m,) ascend; ``offered`` says which products may stand on a
+    list (stock apart), ``seen`` which were known to be on sale before ``as_of``.
+    """
+
+    as_of: date
+    customers: Ints
+    products: NDArray[np.object_]
+    names: NDArray[np.object_]
+    features: dict[str, NDArray[np.object_]]  # words, category, subcategory, brand; price (float)
+    in_stock: Flags
+    offered: Flags
+    seen: Flags
+    customer: Ints
+    product: Ints
+    basket: Ints
+    age_days: Ints
+    kept: dict[str, sparse.csr_array] = field(default_factory=dict)  # makers' tables, once made
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Customers, products."""
+        return len(self.customers), len(self.products)
+
+    @cached_property
+    def bought(self) -> sparse.csr_array:
+        """Customers x products, 1.0 where bought."""
+        return _matrix(self.customer, self.product, None, self.shape)
+
+    def decayed(self, half_life_days: float) -> sparse.csr_array:
+        """Customers x products: sum over orders of 2^(-age / half-life)."""
+        weight = np.exp2(-self.age_days / half_life_days)
+        return _matrix(self.customer, self.product, weight, self.shape)
+
+    @cached_property
+    def baskets(self) -> sparse.csr_array:
+        """Orders x products, 1.0 where the order holds the product."""
+        orders = int(self.basket.max(initial=-1)) + 1
+        return _matrix(self.basket, self.product, None, (orders, self.shape[1]))
+
+    @cached_property
+    def buyers(self) -> Ints:
+        """(products,) different customers who bought each."""
+        return np.bincount(self.bought.indices, minlength=self.shape[1]).astype(np.int64)
+
+    def recent_buyers(self, days: int) -> Ints:
+        """(products,) different customers who bought each in the last ``days``."""
+        recent, width = self.age_days <= days, max(1, self.shape[1])
+        pairs = np.unique(self.customer[recent] * width + self.product[recent])
+        return np.bincount(pairs % width, minlength=self.shape[1]).astype(np.int64)
+
+
+def read(folder: Path, as_of: date, *, threads: int = 2) -> Interactions:
+    """Read the purchases before ``as_of`` and the products from a snapshot folder."""
+    with _engine(threads) as db:
+        for statement in (LINES, PRODUCTS, CUSTOMERS):
+            db.execute(_sql(statement, folder, as_of))
+        purchase = db.execute(_sql(PURCHASES, folder, as_of)).fetchnumpy()
+        product = db.execute("SELECT * EXCLUDE (number) FROM product ORDER BY number").df()
+        customers = db.execute("SELECT customer_id FROM customer ORDER BY number").fetchnumpy()
+    texts = ("words", "category", "subcategory", "brand")
+    return Interactions(
+        as_of=as_of,
+        customers=_ints(customers["customer_id"]),
+        products=product["product_id"].to_numpy(dtype=object),
+        names=product["name"].to_numpy(dtype=object),
+        features={name: product[name].fillna("").to_numpy(dtype=object) for name in texts}
+        | {"price": product["price"].to_numpy(dtype=float)},
+        in_stock=product["in_stock"].to_numpy(dtype=bool),
+        offered=product["offered"].to_numpy(dtype=bool),
+        seen=product["seen"].to_numpy(dtype=bool),
+        customer=_ints(purchase["customer"]),
+        product=_ints(purchase["product"]),
+        basket=_ints(purchase["basket"]),
+        age_days=_ints(purchase["age_days"]),
+    )
+
+
+def bought_between(folder: Path, data: Interactions, until: date) -> sparse.csr_array:
+    """What ``data.customers`` bought in [data.as_of, until): customers x products, 1.0.
+
+    Products that ``data`` does not know are left out of the matrix; see ``read`` for the rest.
+    """
+    later = read(folder, until)
+    fresh = later.age_days <= (until - data.as_of).days
+    row, known_row = _places(later.customers[later.customer[fresh]], data.customers)
+    column, known_column = _places(later.products[later.product[fresh]], data.products)
+    known = known_row & known_column
+    return _matrix(row[known], column[known], None, data.shape)
+
+
+def consenting(folder: Path, as_of: date, customers: Ints, *, default: str) -> Flags:
+    """Which customers agreed to personalisation: the latest word before ``as_of`` holds.
+
+    Where no source maps consent (the manifest says so) the domain's ``default`` decides for all;
+    where one does, no row means no. At equal times a refusal wins.
+    """
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    if not manifest["consent_mapped"]:
+        return np.full(len(customers), default == "allowed")
+    with _engine(1) as db:
+        granted = db.execute(_sql(CONSENT, folder, as_of)).fetchnumpy()["customer_id"]
+    return np.isin(customers, _ints(granted))
+
+
+@contextmanager
+def _engine(threads: int) -> Iterator[duckdb.DuckDBPyConnection]:
+    """DuckDB in this process, within bounds: what does not fit goes to a scratch folder."""
+    with TemporaryDirectory(prefix="portrait_") as scratch:
+        settings = {
+            "threads": threads,
+            "memory_limit": "1.5GB",
+            "temp_directory": scratch,
+            "autoinstall_known_extensions": False,  # nothing is fetched at run time
+        }
+        with duckdb.connect(config=settings) as db:
+            yield db
+
+
+def _sql(statement: str, folder: Path, as_of: date) -> str:
+    """The statement with its Parquet files and day filled in."""
+    quoted = {
+        entity: "'" + str(folder / f"{entity}.parquet").replace("'", "''") + "'"
+        for entity in ("customer", "product", "order_line", "consent")
+    }
+    return statement.format(as_of=f"DATE '{as_of}'", **quoted)
+
+
+def _ints(values: NDArray[np.int64]) -> Ints:
+    return np.asarray(values, dtype=np.int64)
+
+
+def _places(values: NDArray[np.generic], known: NDArray[np.generic]) -> tuple[Ints, Flags]:
+    """Where each value stands in the ascending ``known``, and whether it does."""
+    if not len(known):
+        return np.zeros(len(values), dtype=np.int64), np.zeros(len(values), dtype=bool)
+    place = np.minimum(np.searchsorted(known, values), len(known) - 1)
+    return place, np.asarray(known[place] == values, dtype=bool)
+
+
+def _matrix(
+    rows: Ints, columns: Ints, values: Floats | None, shape: tuple[int, int]
+) -> sparse.csr_array:
+    """A canonical CSR; without ``values`` all entries are 1, else duplicates are summed."""
+    given = np.ones(len(rows)) if values is None else values
+    matrix = sparse.coo_array((given, (rows, columns)), shape=shape).tocsr()
+    matrix.sum_duplicates()
+    if values is None:
+        matrix.data[:] = 1.0
+    return matrix

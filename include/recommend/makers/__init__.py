@@ -1,0 +1,36 @@
+"""The ways to an item-item table. Each is one file with one function, and one line in ``MAKERS``.
+
+A maker takes the purchases and gives a CSR, products x products: row = bought, column =
+recommended, no negative entry, an empty diagonal, at most ``neighbours`` entries a row. Its own
+parameters have defaults; ``GRID`` lists the settings that training tries.
+"""
+
+from collections.abc import Callable, Mapping
+
+from scipy import sparse
+
+from include.recommend.makers.content import content
+from include.recommend.makers.copurchase import copurchase
+from include.recommend.makers.cosine import cosine
+from include.recommend.makers.rp3beta import rp3beta
+
+Maker = Callable[..., sparse.csr_array]  # (Interactions, *, neighbours, own parameters)
+
+MAKERS: Mapping[str, Maker] = {
+    "cosine": cosine,
+    "rp3beta": rp3beta,
+    "copurchase": copurchase,
+    "content": content,
+}
+
+GRID: Mapping[str, tuple[dict[str, float], ...]] = {
+    "cosine": (
+        {"shrink": 0.0, "balance": 0.5},
+        {"shrink": 10.0, "balance": 0.5},
+        {"shrink": 10.0, "balance": 0.3},
+        {"shrink": 10.0, "balance": 0.2},
+    ),
+    "rp3beta": ({"alpha": 0.8, "beta": 0.2}, {"alpha": 1.0, "beta": 0.4}),
+    "copurchase": ({"beta": 0.2}, {"beta": 0.5}),
+    "content": ({},),
+}

@@ -1,0 +1,53 @@
+"""The settings of the lists: training chooses them, the model card keeps them."""
+
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from include.domains import Lists
+from include.errors import InputError
+from include.recommend.makers import MAKERS
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One way to make the lists. A recipe without ``maker`` explores by popularity alone.
+
+    Explore: score[u, j] = sum over bought i of h[u, i] W[i, j] (1 + lift r[j]) + weight q[j].
+    h: the customer's orders, decayed, summing to 1. W: the item-item table. r: buyers in the last
+    ``popularity_days`` over those of the best product. q: popularity, see ``Compiled``.
+    Repeat: score[u, j] = decayed orders (1 + repeat_lift r[j]) (1 + cadence due[u, j]).
+    """
+
+    maker: str | None = None
+    parameters: dict[str, float] = field(default_factory=dict)
+    neighbours: int = 50
+    content_weight: float = 0.5  # of likeness in words beside the maker's weights
+    cold_buyers: int = 3  # a product with fewer buyers is known by its words alone
+    history_half_life_days: float = 90.0
+    lift: float = 2.0
+    popularity_weight: float = 0.01
+    popularity_days: int = 30
+    repeat_half_life_days: float = 90.0
+    repeat_lift: float = 0.0
+    cadence: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuse what no maker of this version can do."""
+        if self.maker is not None and self.maker not in MAKERS:
+            raise InputError(f"recipe: maker {self.maker!r} is unknown; known: {', '.join(MAKERS)}")
+
+    def settings(self) -> dict[str, Any]:
+        """The recipe as a JSON-able dict; ``Recipe.read`` reads it back."""
+        return asdict(self)
+
+    @classmethod
+    def read(cls, settings: dict[str, Any]) -> "Recipe":
+        """The recipe of a model card; an InputError names settings of another version."""
+        if odd := set(settings) - {known.name for known in fields(cls)}:
+            raise InputError(f"recipe: {', '.join(sorted(odd))}: unknown here; train again")
+        return cls(**settings)
+
+    @classmethod
+    def popular(cls, shop: Lists) -> "Recipe":
+        """What is used while no maker has shown itself better: popularity."""
+        return cls(neighbours=shop.neighbours, popularity_days=shop.popularity_days)

@@ -1,0 +1,203 @@
+"""Choose the recipe on an earlier window, judge it on the last one, and let the gate decide."""
+
+import hashlib
+import importlib.metadata
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import date, timedelta
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from include import domains
+from include.domains import Lists
+from include.errors import InputError
+from include.models import gate, registry
+from include.recommend.compiled import Compiled, compile_recipe
+from include.recommend.interactions import Interactions
+from include.recommend.judge import (
+    Figure,
+    K,
+    Trial,
+    baselines,
+    judge_explore,
+    judge_repeat,
+    trial,
+)
+from include.recommend.makers import GRID
+from include.recommend.recipe import Recipe
+
+log = logging.getLogger(__name__)
+
+MODEL = "recommend"
+CHOSEN_BY = f"ndcg@{K}"
+BASELINE = {"explore": "recent_popularity", "repeat": "personal_frequency"}
+Judge = Callable[[Trial, Compiled, str], list[Figure]]
+LIBRARIES = ("numpy", "scipy", "scikit-learn")
+CUSTOMERS_NEEDED = 30  # with a history and a new product, in each of the two windows
+CUSTOMERS_TRIED = 10_000  # when choosing; the last window is judged on all
+
+
+def train(db: psycopg.Connection[Any], folder: Path, *, as_of: date, run_id: str) -> dict[str, Any]:
+    """Choose and judge a recipe, record the run, and say what came of it.
+
+    The champion's own recipe is judged on the same days as the challenger's. No better than recent
+    popularity and no champion: the lists stay with popularity, and the reason says so.
+
+    Returns
+    -------
+    model_version, promoted, decision, reason. The same input is the same version: training again
+    gives what was decided then.
+    """
+    shop = domains.load().lists
+    days = timedelta(shop.test_days)
+    test = trial(folder, as_of - days, as_of)
+    version = _version(as_of, shop, test)
+    if known := registry.decision(db, version):
+        return registry.summary(version, known)
+    earlier = trial(folder, as_of - 2 * days, as_of - days, most=CUSTOMERS_TRIED)
+    ready = _requirements(test, earlier)
+    window = f"chosen on the {shop.test_days} days from {as_of - 2 * days}, judged on those after"
+    outcome, recipe = gate.readiness(ready), None
+    metrics: list[registry.Metric] = []
+    if outcome is None:
+        recipe = choose(earlier, shop)
+        outcome, metrics = _judged(test, recipe, _champion(db, as_of), shop)
+    run = registry.ModelRun(
+        model=MODEL,
+        model_version=version,
+        as_of=as_of,
+        window=window,
+        card=_card(recipe, test, folder),
+        artifact=None,
+        metrics=metrics,
+        readiness=ready,
+        promoted=outcome.promoted,
+        decision=outcome.decision,
+        reason=outcome.reason,
+    )
+    registry.record(db, run, run_id=run_id)
+    return registry.summary(version, outcome)
+
+
+def _requirements(test: Trial, earlier: Trial) -> list[gate.Requirement]:
+    """How many customers with a history bought something new to them, in each window."""
+    found = {"the test window": test.with_history, "the window before": earlier.with_history}
+    return [
+        gate.Requirement(f"customers who bought something new in {name}", CUSTOMERS_NEEDED, count)
+        for name, count in found.items()
+    ]
+
+
+def choose(held: Trial, shop: Lists) -> Recipe:
+    """The recipe with the best explore NDCG on ``held``, then its best repeat settings.
+
+    First the makers with each of their settings, then what surrounds the best of them: a search
+    line by line, since the full grid costs ten times as much.
+    """
+    start = Recipe.popular(shop)
+    makers = (replace(start, maker=name, parameters=p) for name in GRID for p in GRID[name])
+    best = _best(held, makers, judge_explore)
+    around = product((0.0, 0.5, 1.0), (0.0, 2.0, 5.0))
+    best = _best(held, (replace(best, content_weight=c, lift=a) for c, a in around), judge_explore)
+    half_lives = (30.0, 90.0, 365.0)
+    best = _best(held, (replace(best, history_half_life_days=h) for h in half_lives), judge_explore)
+    settings = product((0.0, 2.0, 5.0), (0.0, 0.5, 2.0))
+    habit = _best(
+        held, (replace(start, repeat_lift=a, cadence=c) for a, c in settings), judge_repeat
+    )
+    return replace(best, repeat_lift=habit.repeat_lift, cadence=habit.cadence)
+
+
+def _best(held: Trial, recipes: Iterable[Recipe], judge: Judge) -> Recipe:
+    """The recipe with the highest figure; the first of equals."""
+    scored = [
+        (_value(judge(held, compile_recipe(recipe, held.data), ""), CHOSEN_BY), recipe)
+        for recipe in recipes
+    ]
+    return max(scored, key=lambda pair: pair[0])[1]
+
+
+def _value(figures: Iterable[Figure], metric: str) -> float:
+    """The figure over all customers with a history; 0 when nobody could be judged."""
+    return next((f.value for f in figures if f.metric == metric and f.slice in BASELINE), 0.0)
+
+
+def _champion(db: psycopg.Connection[Any], as_of: date) -> Recipe | None:
+    """The recipe in use, or None when there is none that this version understands."""
+    champion = registry.champion(db, MODEL, as_of=as_of)
+    if champion is None or not champion.card.get("recipe"):
+        return None
+    try:
+        return Recipe.read(champion.card["recipe"])
+    except InputError as error:
+        log.warning("%s cannot be compared: %s", champion.model_version, error)
+        return None
+
+
+def _judged(
+    test: Trial, recipe: Recipe, champion: Recipe | None, shop: Lists
+) -> tuple[gate.Decision, list[registry.Metric]]:
+    """The gate's word on the last window, and every figure beside its baseline."""
+    obvious = {(f.method, f.slice, f.metric): f.value for f in baselines(test, shop)}
+    made = compile_recipe(recipe, test.data)
+    figures = judge_explore(test, made, MODEL) + judge_repeat(test, made, MODEL)
+    rival = None
+    if champion is not None:
+        rival = _value(judge_explore(test, compile_recipe(champion, test.data), ""), CHOSEN_BY)
+    baseline = obvious.get((BASELINE["explore"], "explore", CHOSEN_BY), 0.0)
+    outcome = gate.decide(_value(figures, CHOSEN_BY), rival, baseline)
+    metrics = [
+        registry.Metric(
+            "test",
+            f.metric,
+            f.slice,
+            f.value,
+            obvious.get((BASELINE[f.slice.split()[0]], f.slice, f.metric)),
+        )
+        for f in figures
+    ]
+    return outcome, metrics
+
+
+def _card(recipe: Recipe | None, test: Trial, folder: Path) -> dict[str, Any]:
+    """What was made and of what; ``recipe`` None: nothing could be chosen."""
+    return {
+        "recipe": None if recipe is None else recipe.settings(),
+        "chosen_by": CHOSEN_BY,
+        "baseline": BASELINE,
+        "otherwise": "without a champion the explore list is recent popularity",
+        "customers": test.data.shape[0],
+        "products": test.data.shape[1],
+        "purchases": len(test.data.customer),
+        "snapshot": str(folder),
+        "libraries": {name: importlib.metadata.version(name) for name in LIBRARIES},
+    }
+
+
+def _version(as_of: date, shop: Lists, test: Trial) -> str:
+    """The version's name: a hash of the purchases before and in the window, and of all settings."""
+    return registry.version(
+        MODEL,
+        as_of,
+        window=shop.test_days,
+        rows=_digest(test.data),
+        later=hashlib.sha256(test.bought_any.indices.tobytes()).hexdigest(),
+        features=sorted(test.data.features),
+        parameters={"grid": {name: list(GRID[name]) for name in GRID}, "shop": shop.model_dump()},
+        libraries={name: importlib.metadata.version(name) for name in LIBRARIES},
+    )
+
+
+def _digest(data: Interactions) -> str:
+    """A hash of everything that a recipe may look at."""
+    digest = hashlib.sha256()
+    for numbers in (data.customers, data.customer, data.product, data.basket, data.age_days,
+                    data.offered, data.seen):  # fmt: skip
+        digest.update(numbers.tobytes())
+    for texts in (data.products, data.names, *data.features.values()):
+        digest.update("\0".join(map(str, texts)).encode())
+    return digest.hexdigest()

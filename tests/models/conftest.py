@@ -1,0 +1,103 @@
+"""Shops with a planted habit, or with none, as snapshots; and plain frames for the promises."""
+
+from collections.abc import Callable
+from datetime import date, timedelta
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pandas as pd
+import pytest
+
+from include.models.base import features
+from tests.snapshots import write_snapshot
+
+ROOT = Path(__file__).parent.parent.parent.parent
+FIRST, DAYS = date(2025, 1, 1), 365
+AS_OF = FIRST + timedelta(days=DAYS)
+
+
+def orders(seed: int, customers: int, gaps: Callable[[int], float]) -> list[dict[str, object]]:
+    """One line an order; customer n orders about every ``gaps(n)`` days until a lapse."""
+    draw = np.random.default_rng(seed)
+    rows = []
+    for customer in range(1, customers + 1):
+        gap, lapse = gaps(customer), draw.uniform(0, 6 * DAYS)
+        day = draw.uniform(0, gap)
+        while day < min(DAYS, lapse):
+            rows.append({
+                "customer_id": customer,
+                "order_id": f"shop:{len(rows)}",
+                "product_id": "shop:p",
+                "ordered_on": str(FIRST + timedelta(days=int(day))),
+                "unit_price": round(float(draw.uniform(5, 20)) * (5 if gap < 30 else 1), 2),
+            })
+            day += gap * draw.uniform(0.7, 1.3)
+    return rows
+
+
+@pytest.fixture(scope="session")
+def habits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """300 customers, every third buys every 15 days, the others every 120; some lapse."""
+    lines = orders(1, 300, lambda customer: 15 if customer % 3 == 0 else 120)
+    return write_snapshot(tmp_path_factory.mktemp("habits"), order_line=lines)
+
+
+@pytest.fixture(scope="session")
+def noise(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """300 customers who all buy alike, whenever they like: the past says nothing."""
+    draw = np.random.default_rng(2)
+    lines = [
+        {
+            "customer_id": customer,
+            "order_id": f"shop:{customer}-{number}",
+            "product_id": "shop:p",
+            "ordered_on": str(FIRST + timedelta(days=int(day))),
+            "unit_price": 10,
+        }
+        for customer in range(1, 301)
+        for number, day in enumerate(np.flatnonzero(draw.random(DAYS) < 0.01))
+    ]
+    return write_snapshot(tmp_path_factory.mktemp("noise"), order_line=lines)
+
+
+@pytest.fixture
+def profiles() -> pd.DataFrame:
+    """400 dated profiles of plain numbers, with gaps."""
+    draw = np.random.default_rng(3)
+    frame = pd.DataFrame(draw.normal(10, 3, (400, len(features()))), columns=features())
+    frame.index = pd.Index(range(1, 401), name="customer_id")
+    frame.loc[::7, "gap_days_mean"] = np.nan
+    return frame
+
+
+@pytest.fixture
+def labels(profiles: pd.DataFrame) -> pd.Series:
+    """1 for the half that was away longest."""
+    away = profiles["recency_days"]
+    return (away > away.median()).astype("int64")
+
+
+@pytest.fixture(scope="session")
+def real_shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Snapshot of the Online Retail file, lines with a known customer only."""
+    path = ROOT / "shared" / "data" / "online_retail" / "online_retail.parquet"
+    if not path.exists():
+        pytest.skip("no ../shared/data/online_retail beside this checkout")
+    folder = write_snapshot(tmp_path_factory.mktemp("real"))
+    with duckdb.connect() as db:
+        db.execute(
+            f"""COPY (SELECT 'shop:' || InvoiceNo AS order_id,
+                    CAST(CustomerID AS bigint) AS customer_id, 'shop:' || StockCode AS product_id,
+                    true AS is_product, row_number() OVER () AS line_no,
+                    CAST(InvoiceDate AS timestamp) AS ordered_at,
+                    CAST(InvoiceDate AS date) AS ordered_on,
+                    CAST(hour(CAST(InvoiceDate AS timestamp)) AS integer) AS ordered_hour,
+                    CAST(Quantity AS decimal(18, 6)) AS quantity,
+                    CAST(UnitPrice AS decimal(18, 6)) AS unit_price,
+                    CAST(0 AS decimal(18, 6)) AS discount,
+                    CAST(Quantity * UnitPrice AS decimal(18, 6)) AS amount
+                FROM read_parquet('{path}') WHERE CustomerID IS NOT NULL)
+            TO '{folder / "order_line.parquet"}' (FORMAT parquet)"""
+        )
+    return folder

@@ -1,0 +1,38 @@
+import numpy as np
+
+from include.models import reasons
+from include.models.churn import Churn
+
+
+def test_contributions_and_the_intercept_add_up_to_the_raw_score(profiles, labels):
+    model = Churn().fit(profiles, labels, seed=0)
+    total = reasons.contributions(model.pipeline, profiles).sum(axis=1)
+    probability = model.score(profiles)
+    raw = np.log(probability / (1 - probability))
+    np.testing.assert_allclose(total + model.pipeline[-1].intercept_[0], raw, atol=1e-9)
+
+
+def test_the_feature_that_decides_comes_first_with_its_direction(profiles, labels):
+    model = Churn().fit(profiles, labels, seed=0)
+    extreme = profiles.assign(recency_days=np.where(labels == 1, 25.0, 1.0)).round(0)
+    found = reasons.reasons(model.pipeline, extreme)["reason_1"]
+    assert set(found[labels == 1]) == {"Time since the last order: 25 days (raises it)"}
+    assert set(found[labels == 0]) == {"Time since the last order: 1 days (lowers it)"}
+
+
+def test_a_missing_value_is_said_to_be_unknown(profiles, labels):
+    unknown = profiles["gap_days_mean"].isna()
+    model = Churn().fit(profiles, unknown.astype(int), seed=0)
+    found = reasons.reasons(model.pipeline, profiles)
+    assert set(found.loc[unknown, "reason_1"]) == {
+        "Mean time between purchase days: unknown (raises it)"
+    }
+
+
+def test_no_customers_have_no_reasons(profiles, labels):
+    model = Churn().fit(profiles, labels, seed=0)
+    assert reasons.reasons(model.pipeline, profiles.head(0)).empty
+
+
+def test_money_is_in_the_currency_of_the_domain():
+    assert reasons.amount(1234.5, "currency") == "1,234.5 EUR"

@@ -1,0 +1,138 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from include import profile
+from include.errors import InputError
+from include.models import clusters, naming, segments, value
+from include.models.clusters import Point
+from tests.models.conftest import AS_OF
+from tests.models.test_train import THIN
+from tests.snapshots import write_snapshot
+
+COLUMNS = ["order_count", "revenue", "avg_order_value", "recency_days"]
+
+
+def blobs(seed, shift=0.0, rows=120):
+    """Three groups of customers far apart, as raw values; the group is the row's label."""
+    draw = np.random.default_rng(seed)
+    middles = np.array([[30, 900, 30, 5], [3, 900, 300, 40], [2, 40, 20, 200]]) * (1 + shift)
+    parts = [draw.normal(middle, middle * 0.1, (rows, 4)) for middle in middles]
+    return pd.DataFrame(np.vstack(parts), columns=COLUMNS), np.repeat([0, 1, 2], rows)
+
+
+def keys_of(pipeline, values, keys):
+    return np.array(keys, dtype="object")[pipeline.predict(values)]
+
+
+def test_the_planted_number_of_segments_is_chosen():
+    values, _ = blobs(1)
+    drawn = clusters.curve(clusters.scaled(values), 8, seed=0)
+    choice = clusters.choose(drawn, 2)
+    assert (choice.k, choice.reason) == (3, "the elbow, stable at 1.00")
+
+
+def test_an_elbow_that_is_not_stable_gives_way_to_its_neighbour():
+    curve = [
+        Point(1, 100, None, None),
+        Point(2, 40, 0.5, 0.9),
+        Point(3, 10, 0.5, 0.4),
+        Point(4, 8, 0.5, 0.85),
+        Point(5, 6, 0.5, 0.9),
+    ]
+    assert clusters.choose(curve, 2).k == 2
+    assert clusters.choose(curve, 3).k == 4
+
+
+def test_values_without_structure_are_no_clearer_than_shuffled_ones():
+    points = np.random.default_rng(4).normal(size=(500, 5))
+    clear, shuffled = clusters.structure(points, 4, seed=0)
+    assert abs(clear - shuffled) < segments.CLEARER
+
+
+def test_keys_survive_a_retraining_that_numbers_the_centres_otherwise():
+    values, _ = blobs(1)
+    first = clusters.fit(values, 3, seed=0)
+    keys, last = segments.keep_keys(first, values, pd.Series(None, index=values.index), 0)
+    assert (sorted(keys), last) == (["s1", "s2", "s3"], 3)
+    moved, _ = blobs(2, shift=0.1)
+    old = pd.Series(keys_of(first, moved, keys), index=moved.index)
+    for seed in range(1, 6):
+        again = clusters.fit(moved, 3, seed=seed)
+        kept, last = segments.keep_keys(again, moved, old, 3)
+        assert last == 3
+        assert (keys_of(again, moved, kept) == old).all()
+
+
+def test_a_new_segment_gets_a_number_that_was_never_given():
+    values, label = blobs(1)
+    two = values[label < 2]
+    first = clusters.fit(two, 2, seed=0)
+    keys, _ = segments.keep_keys(first, two, pd.Series(None, index=two.index), 0)
+    old = pd.Series(keys_of(first, two, keys), index=two.index).reindex(values.index)
+    third = clusters.fit(values, 3, seed=0)
+    kept, last = segments.keep_keys(third, values, old, 7)
+    assert (sorted(kept), last) == (["s1", "s2", "s8"], 8)
+    assert (keys_of(third, values, kept)[label < 2] == old.dropna()).all()
+
+
+def test_names_tell_what_sets_a_segment_apart():
+    centres = np.array([[1.5, 0.9, 0.1, -0.8], [-0.7, -0.2, 0.0, 0.1], [0.1, 0.1, 0.0, 0.2]])
+    assert naming.names(centres, COLUMNS) == [
+        "very frequent, high spend, recent",
+        "few orders",
+        "average",
+    ]
+
+
+def test_names_are_different_even_where_segments_are_alike():
+    centres = np.array([[1.0, 0.9, 0.8, 0.3], [1.0, 0.9, 0.8, -0.3], [1.0, 0.9, 0.8, -0.3]])
+    assert naming.names(centres, COLUMNS) == [
+        "frequent, high spend, large orders, long absent",
+        "frequent, high spend, large orders, recent",
+        "frequent, high spend, large orders, recent (2)",
+    ]
+
+
+def test_segments_are_trained_once_and_everyone_is_in_one(warehouse, habits, tmp_path):
+    made = segments.train(warehouse, habits, as_of=AS_OF, run_id="r1", segments=3)
+    assert made["decision"] == "promoted", made
+    assert segments.train(warehouse, habits, as_of=AS_OF, run_id="r2", segments=3) == made
+    assert warehouse.execute("SELECT k FROM bi.segment_curve WHERE chosen").fetchall() == [(3,)]
+    segments.assign(warehouse, habits, AS_OF, tmp_path)
+    members = pd.read_parquet(tmp_path / "customer_segment.parquet")
+    table = pd.read_parquet(tmp_path / "segment.parquet").set_index("segment_key")
+    assert members["customer_id"].tolist() == sorted(profile.frame(habits, AS_OF).index)
+    assert (members["segment_key"].value_counts().sort_index() == table["customers"]).all()
+    assert table["customer_share"].sum() == pytest.approx(1)
+    assert table["revenue_share"].sum() == pytest.approx(1)
+    assert set(table.index) <= {"s1", "s2", "s3", "prospect"}
+    assert table["name"].is_unique
+    assert table[["rule", "distinguishing_features", "suggested_action"]].notna().all(axis=None)
+
+
+def test_the_keys_of_a_later_training_are_those_of_the_champion(warehouse, habits):
+    for days in (14, 7, 0):
+        day = AS_OF - pd.Timedelta(days=days)
+        segments.train(warehouse, habits, as_of=day, run_id="r", segments=3)
+    keys = warehouse.execute("SELECT card -> 'keys' FROM ops.model_version").fetchall()
+    assert [sorted(found) for (found,) in keys] == [["s1", "s2", "s3"]] * 3
+
+
+@pytest.mark.parametrize("tables", THIN.values(), ids=THIN)
+def test_thin_data_gives_rfm_groups_and_says_what_is_missing(warehouse, tmp_path, tables):
+    folder = write_snapshot(tmp_path, **tables)
+    made = segments.train(warehouse, folder, as_of=AS_OF, run_id="r")
+    assert made["decision"] == "not_ready"
+    assert "customers: " in made["reason"]
+    found = segments.assign(warehouse, folder, AS_OF, tmp_path)
+    assert found["model_version"] is None
+    members = pd.read_parquet(tmp_path / "customer_segment.parquet")
+    assert (members["segment_key"] == members["rfm_segment"]).all()
+    assert len(members) == value.compute(folder, AS_OF, tmp_path) == found["customers"]
+
+
+@pytest.mark.parametrize("number", [0, 1, 21])
+def test_a_number_out_of_bounds_is_refused(warehouse, tmp_path, number):
+    with pytest.raises(InputError, match="give 2 to 20, or none for automatic"):
+        segments.train(warehouse, tmp_path, as_of=AS_OF, run_id="r", segments=number)

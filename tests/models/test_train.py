@@ -1,0 +1,128 @@
+import pandas as pd
+import pytest
+
+from include.errors import InputError
+from include.models import MODELS, assign, metrics, registry
+from include.models.score import rank, score
+from include.models.train import train
+from tests.models.conftest import AS_OF
+from tests.snapshots import write_snapshot
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_planted_habit_is_promoted_and_scored_the_same_twice(warehouse, habits, tmp_path, model):
+    made = train(warehouse, habits, model, as_of=AS_OF, run_id="r1")
+    assert made["decision"] == "promoted", made
+    measured = dict(
+        warehouse.execute(
+            "SELECT metric, value FROM bi.model_metric WHERE slice = 'all' AND split = 'test'"
+        ).fetchall()
+    )
+    assert measured.keys() >= {
+        "accuracy", "precision", "recall", "f1", "auc", "brier", "average_precision", "base_rate",
+    }  # fmt: skip
+    assert measured["auc"] > 0.7
+    found = score(warehouse, habits, AS_OF, tmp_path / "a")
+    assert found["models"] == {model: made["model_version"]}
+    again = train(warehouse, habits, model, as_of=AS_OF, run_id="r2")
+    assert again == made
+    score(warehouse, habits, AS_OF, tmp_path / "b")
+    first = pd.read_parquet(tmp_path / "a" / "customer_score.parquet")
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "b" / "customer_score.parquet"), first)
+    assert warehouse.execute("SELECT run_id, champion FROM bi.model_run").fetchall() == [
+        ("r1", True)
+    ]
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_noise_is_not_promoted_and_gives_no_scores(warehouse, noise, tmp_path, model):
+    made = train(warehouse, noise, model, as_of=AS_OF, run_id="r")
+    assert made["decision"] == "rejected", made
+    assert "does not beat the baseline" in made["reason"]
+    assert registry.champion(warehouse, model) is None
+    assert score(warehouse, noise, AS_OF, tmp_path)["rows"] == 0
+    assert pd.read_parquet(tmp_path / "customer_score.parquet").empty
+
+
+def test_a_later_training_is_compared_with_the_champion(warehouse, habits):
+    train(warehouse, habits, "purchase", as_of=AS_OF - pd.Timedelta(days=60), run_id="r1")
+    made = train(warehouse, habits, "purchase", as_of=AS_OF, run_id="r2")
+    assert "the champion (" in made["reason"]
+    assert warehouse.execute("SELECT count(*) FROM bi.model_run WHERE champion").fetchall() == [
+        (1,)
+    ]
+
+
+def order(customer, day, quantity=1):
+    return {
+        "customer_id": customer,
+        "order_id": f"{customer}-{day}",
+        "product_id": "p",
+        "ordered_on": day,
+        "quantity": quantity,
+        "unit_price": 10,
+    }
+
+
+THIN = {
+    "nothing at all": {},
+    "one customer": {"order_line": [order(1, "2025-12-01")]},
+    "no second order": {"order_line": [order(n, "2025-12-01") for n in range(1, 9)]},
+    "returns only": {"order_line": [order(1, "2025-12-01", -1), order(2, "2025-12-01", -1)]},
+    "signed up only": {"customer": [{"customer_id": 1, "signup_on": "2025-01-01"}]},
+}
+
+
+@pytest.mark.parametrize("tables", THIN.values(), ids=THIN)
+def test_thin_data_is_refused_with_the_shortfall(warehouse, tmp_path, tables):
+    folder = write_snapshot(tmp_path, **tables)
+    for model in MODELS:
+        made = train(warehouse, folder, model, as_of=AS_OF, run_id="r")
+        assert (made["decision"], made["promoted"]) == ("not_ready", False)
+        assert "history_days: " in made["reason"]
+    short = "SELECT model FROM bi.model_readiness WHERE gap > 0 AND requirement = 'history_days'"
+    assert set(warehouse.execute(short).fetchall()) == {(model,) for model in MODELS}
+    assert score(warehouse, folder, AS_OF, tmp_path)["rows"] == 0
+
+
+def test_an_unknown_model_is_named(warehouse, tmp_path):
+    with pytest.raises(InputError, match="'fate' is unknown; give one of churn, purchase"):
+        train(warehouse, tmp_path, "fate", as_of=AS_OF, run_id="r")
+
+
+def test_scores_rank_and_reasons_stand_beside_who_is_left_out(warehouse, habits, tmp_path):
+    train(warehouse, habits, "churn", as_of=AS_OF, run_id="r")
+    score(warehouse, habits, AS_OF, tmp_path)
+    table = pd.read_parquet(tmp_path / "customer_score.parquet")
+    eligible = table[table["eligible"]]
+    assert eligible[["score", "percentile", "decile", "reason_1"]].notna().all(axis=None)
+    assert eligible["ineligible_reason"].isna().all()
+    assert eligible["score"].between(0, 1).all()
+    assert (table["horizon_days"] == 90).all()
+
+
+def test_equal_scores_share_the_better_decile():
+    ranked = rank(pd.Series([0.9, 0.5, 0.5, 0.1]))
+    assert ranked["decile"].tolist() == [1, 3, 3, 8]
+    assert ranked["percentile"].tolist() == [100, 75, 75, 25]
+
+
+def test_chance_is_one_half_and_two_deviations():
+    assert metrics.chance(pd.Series([0] * 50 + [1] * 50)) == pytest.approx(0.616, abs=0.001)
+    assert metrics.chance(pd.Series([1, 1])) == 1
+
+
+def test_the_real_shop_beats_recency_alone(warehouse, real_shop):
+    for model, least in (("churn", 0.74), ("purchase", 0.74)):
+        made = train(
+            warehouse, real_shop, model, as_of=pd.Timestamp("2011-09-10").date(), run_id="r"
+        )
+        assert made["decision"] == "promoted", made
+        value, baseline = warehouse.execute(
+            """SELECT value, baseline FROM bi.model_metric
+               WHERE metric = 'auc' AND slice = 'all' AND model_version = %s""",
+            [made["model_version"]],
+        ).fetchone()
+        assert value > least
+        assert value > baseline + 0.03
+    assert assign.assign(warehouse, real_shop, AS_OF, real_shop)["model_version"] is None

@@ -1,0 +1,283 @@
+"""A snapshot is one moment, complete or not there, and holds nothing personal."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from datetime import date, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import psycopg
+import pyarrow.parquet as pq
+import pytest
+
+from include import domains, snapshot
+from include.errors import InputError, QualityError, ResourceError
+from include.snapshot.schema import SCHEMA
+
+
+@pytest.fixture
+def berlin(monkeypatch):
+    """Business days start at midnight in Berlin, an hour before UTC in winter."""
+    monkeypatch.setenv("PORTRAIT_TIME_ZONE", "Europe/Berlin")
+    domains.load.cache_clear()
+    yield
+    domains.load.cache_clear()
+
+
+def rows(folder: Path, entity: str, *columns: str) -> list[tuple]:
+    table = pq.read_table(folder / f"{entity}.parquet", columns=list(columns))
+    return [tuple(row.values()) for row in table.to_pylist()]
+
+
+def test_every_entity_has_its_file_with_the_columns_of_the_schema(company, tmp_path):
+    folder = snapshot.take(company, tmp_path, run_id="r")
+    for entity, schema in SCHEMA.items():
+        assert pq.read_schema(folder / f"{entity}.parquet").equals(schema), entity
+
+
+def test_lines_have_their_customer_and_what_was_not_meant_is_left_out(company, tmp_path):
+    folder = snapshot.take(company, tmp_path, run_id="r")
+    assert rows(folder, "order_line", "order_id", "customer_id", "product_id", "amount") == [
+        ("shop:o1", 1, "shop:P", Decimal("2")),
+        ("shop:o1", 1, "shop:POST", Decimal("-3")),
+        ("shop:gone", 1, "shop:unknown", Decimal("7")),
+        ("shop:o3", None, "shop:P", Decimal("7")),
+    ]
+    assert rows(folder, "order_line", "is_product") == [(True,), (False,), (True,), (True,)]
+    assert rows(folder, "customer_order", "order_id", "customer_id", "total") == [
+        ("shop:o1", 1, Decimal("5.5")),
+        ("shop:o3", None, Decimal("7")),
+    ]
+
+
+def test_records_share_their_customer_and_deleted_ones_are_left_out(company, tmp_path):
+    folder = snapshot.take(company, tmp_path, run_id="r")
+    columns = ("customer_id", "source", "source_id", "birth_year", "city")
+    assert rows(folder, "customer", *columns) == [
+        (1, "shop", "1", 1980, "London"),
+        (1, "support", "x", None, None),
+    ]
+    assert rows(folder, "ticket", "ticket_id", "customer_id", "reopened") == [("support:t1", 1, 1)]
+    assert rows(folder, "feedback", "customer_id", "rating") == [(1, 4.5)]
+    assert rows(folder, "consent", "customer_id", "purpose", "granted") == [(1, "marketing", True)]
+
+
+def test_text_keeps_its_commas_quotes_and_line_breaks(company, tmp_path):
+    folder = snapshot.take(company, tmp_path, run_id="r")
+    columns = ("name", "description", "category", "in_stock", "is_product")
+    assert rows(folder, "product", *columns) == [
+        ("Pen", 'blue,\n"fine"', None, True, True),
+        ("Postage", "", None, True, False),
+    ]
+
+
+def test_times_are_those_of_the_business(berlin, company, tmp_path):
+    folder = snapshot.take(company, tmp_path, run_id="r")
+    first = rows(folder, "order_line", "ordered_at", "ordered_on", "ordered_hour")[0]
+    assert first == (datetime(2026, 2, 2, 0, 30, 0, 250000), date(2026, 2, 2), 0)  # noqa: DTZ001
+    assert rows(folder, "customer", "signup_on")[0] == (date(2026, 1, 1),)
+
+
+def test_the_manifest_says_what_is_in_the_folder(company, tmp_path):
+    folder = snapshot.take(company, tmp_path, run_id="r")
+    said = json.loads((folder / "manifest.json").read_text())
+    assert datetime.fromisoformat(said.pop("known_at")).tzinfo is not None
+    assert said == {
+        "run_id": "r",
+        "time_zone": "UTC",
+        "rows": {
+            "customer": 2,
+            "product": 2,
+            "customer_order": 2,
+            "order_line": 4,
+            "interaction": 1,
+            "ticket": 1,
+            "feedback": 1,
+            "consent": 1,
+        },
+        "consent_mapped": True,
+    }
+
+
+def test_entities_without_rows_give_empty_files(empty_company, tmp_path):
+    folder = snapshot.take(empty_company, tmp_path, run_id="r")
+    assert {entity: rows(folder, entity) for entity in SCHEMA} == {entity: [] for entity in SCHEMA}
+    assert snapshot.manifest(folder)["consent_mapped"] is False
+
+
+def test_nothing_personal_is_in_any_file(company, tmp_path):
+    folder = snapshot.take(company, tmp_path, run_id="r")
+    held = " ".join(
+        str(value)
+        for entity, schema in SCHEMA.items()
+        for field in schema
+        for (value,) in rows(folder, entity, field.name)
+    ).lower()
+    personal = company.execute(
+        """SELECT DISTINCT lower(value) FROM landing.customer, LATERAL (VALUES (email), (phone),
+           (first_name), (last_name), (full_name), (street), (postal_code), (birth_date::text))
+           AS v (value) WHERE value IS NOT NULL"""
+    ).fetchall()
+    assert len(personal) > 8
+    assert [value for (value,) in personal if re.search(rf"\b{re.escape(value)}\b", held)] == []
+    assert not {"email", "phone", "full_name", "birth_date"} & {
+        name for schema in SCHEMA.values() for name in schema.names
+    }
+
+
+def test_the_same_run_gets_the_folder_that_is_there(company, tmp_path):
+    folder = snapshot.take(company, tmp_path, run_id="manual__2026-03-01T00:00:00+00:00")
+    company.execute("DELETE FROM landing.ticket")
+    company.commit()
+    assert snapshot.take(company, tmp_path, run_id="manual__2026-03-01T00:00:00+00:00") == folder
+    assert snapshot.manifest(folder)["rows"]["ticket"] == 1
+    assert folder.parent == tmp_path
+    assert re.fullmatch(r"[\w+-]+", folder.name)
+
+
+def test_run_ids_that_look_alike_have_folders_of_their_own(company, tmp_path):
+    names = {
+        snapshot.take(company, tmp_path, run_id=run_id).name for run_id in ("a:b", "a-b", "a/b")
+    }
+    assert len(names) == 3
+
+
+def test_the_same_landing_gives_the_same_bytes(company, tmp_path):
+    one = snapshot.take(company, tmp_path, run_id="one")
+    two = snapshot.take(company, tmp_path, run_id="two")
+    for entity in SCHEMA:
+        assert (one / f"{entity}.parquet").read_bytes() == (two / f"{entity}.parquet").read_bytes()
+
+
+def test_all_entities_are_of_one_moment(company, warehouse_url, tmp_path, monkeypatch):
+    write = snapshot.write_parquet
+
+    def late_rows(db, query, schema, path):
+        with psycopg.connect(warehouse_url) as other:
+            other.execute("DELETE FROM landing.consent")
+        return write(db, query, schema, path)
+
+    monkeypatch.setattr(snapshot, "write_parquet", late_rows)
+    folder = snapshot.take(company, tmp_path, run_id="r")
+    assert rows(folder, "consent", "customer_id") == [(1,)]
+
+
+def test_a_damaged_snapshot_is_taken_again(company, tmp_path):
+    folder = snapshot.take(company, tmp_path, run_id="r")
+    (folder / "ticket.parquet").unlink()
+    assert snapshot.newest(tmp_path) is None
+    assert snapshot.take(company, tmp_path, run_id="r") == snapshot.newest(tmp_path) == folder
+
+
+def test_the_newest_are_kept_and_what_is_not_ours_is_left_alone(company, tmp_path):
+    (tmp_path / "somebody").mkdir()
+    (tmp_path / "somebody" / "file").touch()
+    fresh, stale = tmp_path / ".unfinished-a-1", tmp_path / ".unfinished-b-1"
+    fresh.mkdir()
+    stale.mkdir()
+    os.utime(stale, (time.time() - 90_000,) * 2)
+    for run_id in ("a", "b", "c", "d"):
+        assert snapshot.newest(tmp_path) == (
+            tmp_path / before if (before := _last(run_id)) else None
+        )
+        snapshot.take(company, tmp_path, run_id=run_id, keep=2)
+    left = sorted(path.name for path in tmp_path.iterdir())
+    assert left == [".unfinished-a-1", "c", "d", "somebody"]
+
+
+def _last(run_id: str) -> str | None:
+    return {"b": "a", "c": "b", "d": "c"}.get(run_id)
+
+
+def test_no_snapshot_yet(tmp_path):
+    assert snapshot.newest(tmp_path / "absent") is None
+
+
+def test_a_name_that_something_else_has_is_refused(company, tmp_path):
+    (tmp_path / "r").write_text("a file")
+    with pytest.raises(ResourceError, match="r: Not a directory; make room or set another folder"):
+        snapshot.take(company, tmp_path, run_id="r")
+    assert (tmp_path / "r").read_text() == "a file"
+
+
+def test_a_connection_inside_a_transaction_is_refused(company, tmp_path):
+    company.execute("SELECT 1")
+    with pytest.raises(InputError, match="is in a transaction; commit it"):
+        snapshot.take(company, tmp_path, run_id="r")
+
+
+def test_a_value_without_a_place_is_named_by_its_column_only(company, tmp_path):
+    company.execute("UPDATE landing.order_line SET ordered_at = 'infinity' WHERE source_id = 'l1'")
+    company.commit()
+    with pytest.raises(QualityError, match=r"landing\.order_line: a value of ordered_at has no"):
+        snapshot.take(company, tmp_path, run_id="r")
+    assert list(tmp_path.iterdir()) == []
+    assert company.read_only is None
+
+
+def test_a_lost_connection_leaves_nothing(company, warehouse_url, tmp_path, monkeypatch):
+    write = snapshot.write_parquet
+
+    def cut(db, query, schema, path):
+        if path.stem == "ticket":
+            with psycopg.connect(warehouse_url) as other:
+                other.execute("SELECT pg_terminate_backend(%s)", [db.info.backend_pid])
+        return write(db, query, schema, path)
+
+    monkeypatch.setattr(snapshot, "write_parquet", cut)
+    with pytest.raises(psycopg.OperationalError):
+        snapshot.take(company, tmp_path, run_id="r")
+    assert list(tmp_path.iterdir()) == []
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+import psycopg
+from include import snapshot
+write = snapshot.write_parquet
+def die(db, query, schema, path):
+    rows = write(db, query, schema, path)
+    if path.stem == "order_line":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return rows
+snapshot.write_parquet = die
+snapshot.take(psycopg.connect(sys.argv[1]), Path(sys.argv[2]), run_id="r")
+"""
+
+
+def test_a_kill_in_the_middle_leaves_no_folder_that_looks_complete(
+    company, warehouse_url, tmp_path
+):
+    ended = subprocess.run([sys.executable, "-c", KILLED, warehouse_url, str(tmp_path)])
+    assert ended.returncode == -signal.SIGKILL
+    assert snapshot.newest(tmp_path) is None
+    assert [path.name[:12] for path in tmp_path.iterdir()] == [".unfinished-"]
+    folder = snapshot.take(company, tmp_path, run_id="r")
+    assert snapshot.newest(tmp_path) == folder
+
+
+@pytest.fixture
+def full_disk(tmp_path):
+    """A folder on a file system of 64 kB with 8 kB left."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    made = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(disk)], capture_output=True
+    )
+    if made.returncode:
+        pytest.skip("a small file system can be mounted by root only")
+    (disk / "ballast").write_bytes(bytes(56 << 10))
+    yield disk
+    subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_a_full_disk_leaves_nothing_and_says_so(company, full_disk):
+    with pytest.raises(ResourceError, match="No space left on device; make room or set another"):
+        snapshot.take(company, full_disk, run_id="r")
+    assert [path.name for path in full_disk.iterdir()] == ["ballast"]
