@@ -34,11 +34,11 @@ class Segments(Strict):
 class Lists(Strict):
     """How long and how wide the recommendation lists are."""
 
-    explore_length: int = Field(5, ge=1, le=50)
-    repeat_length: int = Field(5, ge=1, le=50)
-    neighbours: int = Field(50, ge=5, le=1000)
-    popularity_days: int = Field(30, ge=1)
-    test_days: int = Field(30, ge=1)
+    explore_length: int = Field(default=5, ge=1, le=50)
+    repeat_length: int = Field(default=5, ge=1, le=50)
+    neighbours: int = Field(default=50, ge=5, le=1000)
+    popularity_days: int = Field(default=30, ge=1)
+    test_days: int = Field(default=30, ge=1)
 
 
 class Domain(Strict):
@@ -48,7 +48,7 @@ class Domain(Strict):
     time_zone: str = "UTC"
     currency: str = "EUR"
     churn_window_days: int = Field(90, ge=1)
-    purchase_window_days: int = Field(30, ge=1)
+    purchase_window_days: int = Field(default=30, ge=1)
     consent_default: Literal["allowed", "denied"] = "allowed"
     test_order_statuses: tuple[str, ...] = ("cancelled", "quote", "deleted")
     segments: Segments

@@ -135,7 +135,9 @@ def _run_all(home: Path, order: Order, console: Console) -> list[PortraitError]:
 def _dags() -> dict[str, Any]:
     from airflow.dag_processing.dagbag import DagBag
 
-    bag = DagBag(dag_folder=os.environ["AIRFLOW__CORE__DAGS_FOLDER"])
+    folder = os.environ["AIRFLOW__CORE__DAGS_FOLDER"]
+    sys.path.insert(0, folder)  # as Airflow's own processes do
+    bag = DagBag(dag_folder=folder)
     for path, reason in bag.import_errors.items():
         raise ConfigError(f"{path}: {reason.strip().splitlines()[-1]}; mend it, then run again")
     return dict(bag.dags)

@@ -55,7 +55,7 @@ ALGORITHMS: dict[str, Callable[[int], Pipeline]] = {
     "logistic": lambda seed: make_pipeline(
         QuantileTransformer(n_quantiles=200, random_state=seed),
         StandardScaler(),
-        LogisticRegression(C=0.3, max_iter=2000, random_state=seed),
+        LogisticRegression(C=0.1, max_iter=2000, random_state=seed),
     ),
 }
 

@@ -57,15 +57,15 @@ def auc(labels: pd.Series, scores: pd.Series) -> float:
 
 
 def chance(labels: pd.Series) -> float:
-    """The AUC that scores without any meaning exceed once in forty times, on this many answers.
+    """The AUC that scores without any meaning hardly ever exceed, on this many answers.
 
-    The null distribution of the Mann-Whitney statistic: 1/2 + 2 sqrt((m + n + 1) / (12 m n)).
+    Three deviations of the Mann-Whitney statistic: 1/2 + 3 sqrt((m + n + 1) / (12 m n)).
     """
     positives = int(labels.sum())
     negatives = len(labels) - positives
     if not positives or not negatives:
         return 1.0
-    return 0.5 + 2 * math.sqrt((len(labels) + 1) / (12 * positives * negatives))
+    return 0.5 + 3 * math.sqrt((len(labels) + 1) / (12 * positives * negatives))
 
 
 def _figures(

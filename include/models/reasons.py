@@ -19,6 +19,7 @@ from include.models.base import fitted_features, matrix, single_thread
 Numbers = npt.NDArray[np.float64]
 
 COUNT = 3
+TIME = ("days", "hours")
 SMALLEST = 1e-9  # a contribution below this moves nothing
 
 
@@ -93,7 +94,8 @@ def amount(value: float, unit: str | None) -> str:
 def stated(column: Column, *values: float) -> str:
     """A feature and its value, or its span, in words: ``Time since the last order: 3 days``."""
     name = label(column.description)
-    unit = None if column.unit and column.unit in name.lower() else column.unit
+    counted = column.unit not in TIME and (column.unit or "") in name.lower()
+    unit = None if counted else column.unit  # "Orders: 3", not "Orders: 3 orders"
     if any(np.isnan(values)):
         return f"{name}: unknown"
     span = [f"{value:,.10g}" for value in values[:-1] if value != values[-1]]

@@ -77,19 +77,7 @@ def train(
     else:
         with single_thread():
             found = _find(values, segments, seed, champion, last)
-    run = ModelRun(
-        model=NAME,
-        model_version=version,
-        as_of=as_of,
-        window=f"the profiles of {as_of}",
-        card=card | found.card,
-        artifact=found.artifact,
-        metrics=found.metrics,
-        readiness=ready,
-        promoted=found.outcome.promoted,
-        decision=found.outcome.decision,
-        reason=found.outcome.reason,
-    )
+    run = _run(version, as_of, card, ready, found)
     with db.transaction():
         if registry.record(db, run, run_id=run_id):
             _record_curve(db, run, found, run_id)
@@ -106,6 +94,24 @@ class Found:
     metrics: list[Metric] = field(default_factory=list)
     curve: list[Point] = field(default_factory=list)
     choice: Choice | None = None
+
+
+def _run(
+    version: str, as_of: date, card: dict[str, Any], ready: list[Requirement], found: Found
+) -> ModelRun:
+    return ModelRun(
+        model=NAME,
+        model_version=version,
+        as_of=as_of,
+        window=f"the profiles of {as_of}",
+        card=card | found.card,
+        artifact=found.artifact,
+        metrics=found.metrics,
+        readiness=ready,
+        promoted=found.outcome.promoted,
+        decision=found.outcome.decision,
+        reason=found.outcome.reason,
+    )
 
 
 def _buyers(profiles: pd.DataFrame) -> pd.DataFrame:

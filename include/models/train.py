@@ -8,7 +8,7 @@ a later day it would have seen most of that day's answers.
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from functools import partial
 from importlib import metadata
@@ -74,52 +74,73 @@ def train(
     if model_name not in MODELS:
         raise InputError(f"model {model_name!r} is unknown; give one of {', '.join(MODELS)}")
     make = partial(MODELS[model_name], algorithm)
-    horizon_days = make().horizon_days(domains.load())
-    known = labels.span(folder, as_of)
-    days = labels.folds(known, horizon_days)
-    past, later = _sets(make(), folder, days, horizon_days, seed)
-    ready = _requirements(known, days, horizon_days, past, later)
-    card = _card(make(), folder, _window(days, horizon_days), horizon_days, past, later, seed)
-    version = registry.version(model_name, as_of, **card["made_of"])
+    task = _prepare(make(), folder, as_of, seed)
+    version = registry.version(model_name, as_of, **task.card["made_of"])
     if decided := registry.decision(db, version):
         return registry.summary(version, decided)
-    artifact: bytes | None = None
-    figures: list[registry.Metric] = []
-    outcome = gate.readiness(ready)
-    if outcome is None:
+    if refusal := gate.readiness(task.ready):
+        fitted = Fitted(refusal)
+    else:
         champion = registry.champion(db, model_name, as_of=as_of)
-        outcome, artifact, figures = _fit(make, champion, past, later, horizon_days, seed)
-    run = ModelRun(
-        model=model_name,
+        fitted = _fit(make, champion, task, seed)
+    registry.record(db, _run(model_name, version, as_of, task, fitted), run_id=run_id)
+    return registry.summary(version, fitted.outcome)
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a training starts from."""
+
+    horizon_days: int
+    past: Examples  # learned from
+    later: Examples  # tested on
+    ready: list[Requirement]
+    card: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What a training gave; only the outcome where it was refused."""
+
+    outcome: Decision
+    artifact: bytes | None = None
+    metrics: list[registry.Metric] = field(default_factory=list)
+
+
+def _prepare(model: Model, folder: Path, as_of: date, seed: int) -> Task:
+    horizon_days = model.horizon_days(domains.load())
+    known = labels.span(folder, as_of)
+    days = labels.folds(known, horizon_days)
+    past, later = _sets(model, folder, days, horizon_days, seed)
+    ready = _requirements(known, days, horizon_days, past, later)
+    card = _card(model, folder, _window(days, horizon_days), horizon_days, past, later, seed)
+    return Task(horizon_days, past, later, ready, card)
+
+
+def _run(model: str, version: str, as_of: date, task: Task, fitted: Fitted) -> ModelRun:
+    return ModelRun(
+        model=model,
         model_version=version,
         as_of=as_of,
-        window=card["made_of"]["window"],
-        card=card,
-        artifact=artifact,
-        metrics=figures,
-        readiness=ready,
-        promoted=outcome.promoted,
-        decision=outcome.decision,
-        reason=outcome.reason,
+        window=task.card["made_of"]["window"],
+        card=task.card,
+        artifact=fitted.artifact,
+        metrics=fitted.metrics,
+        readiness=task.ready,
+        promoted=fitted.outcome.promoted,
+        decision=fitted.outcome.decision,
+        reason=fitted.outcome.reason,
     )
-    registry.record(db, run, run_id=run_id)
-    return registry.summary(version, outcome)
 
 
-def _fit(
-    make: Callable[[], Model],
-    champion: Champion | None,
-    past: Examples,
-    later: Examples,
-    horizon_days: int,
-    seed: int,
-) -> tuple[Decision, bytes, list[registry.Metric]]:
+def _fit(make: Callable[[], Model], champion: Champion | None, task: Task, seed: int) -> Fitted:
     """Both fits of a version: the tested one before the gate, the published one on all days.
 
     The baseline of the gate is the naive score, or what pure chance reaches where that is more.
     """
+    past, later = task.past, task.later
     tested = make().fit(past.profiles, past.labels, seed=seed)
-    rival, why = _rival(champion, make(), later, horizon_days)
+    rival, why = _rival(champion, make(), later, task.horizon_days)
     scores, naive = tested.score(later.profiles), tested.naive(later.profiles)
     obvious = max(metrics.auc(later.labels, naive), metrics.chance(later.labels))
     said = gate.decide(metrics.auc(later.labels, scores), rival, obvious)
@@ -131,7 +152,8 @@ def _fit(
         seed=seed,
     )
     artifact = store.dumps({"published": published.pipeline, "tested": tested.pipeline})
-    return Decision(said.promoted, said.decision, f"AUC {said.reason}{why}"), artifact, figures
+    outcome = Decision(said.promoted, said.decision, f"AUC {said.reason}{why}")
+    return Fitted(outcome, artifact, figures)
 
 
 def _sets(

@@ -126,6 +126,11 @@ def training_set(folder: Path, dates: Sequence[date]) -> pd.DataFrame:
     return pd.concat(frames, names=["as_of", "customer_id"])
 
 
+def customers(path: Path) -> int:
+    """Return the number of rows of a profile's file."""
+    return int(pq.read_metadata(path).num_rows)
+
+
 def _path(folder: Path, as_of: date) -> Path:
     return Path(folder) / f"profile_{as_of:%Y-%m-%d}.parquet"
 

@@ -13,7 +13,7 @@ from include.models.base import features
 from tests.snapshots import write_snapshot
 
 ROOT = Path(__file__).parent.parent.parent.parent
-FIRST, DAYS = date(2025, 1, 1), 365
+FIRST, DAYS = date(2025, 1, 1), 540
 AS_OF = FIRST + timedelta(days=DAYS)
 
 

@@ -66,9 +66,9 @@ def order(customer, day, quantity=1):
 
 THIN = {
     "nothing at all": {},
-    "one customer": {"order_line": [order(1, "2025-12-01")]},
-    "no second order": {"order_line": [order(n, "2025-12-01") for n in range(1, 9)]},
-    "returns only": {"order_line": [order(1, "2025-12-01", -1), order(2, "2025-12-01", -1)]},
+    "one customer": {"order_line": [order(1, "2026-05-01")]},
+    "no second order": {"order_line": [order(n, "2026-05-01") for n in range(1, 9)]},
+    "returns only": {"order_line": [order(1, "2026-05-01", -1), order(2, "2026-05-01", -1)]},
     "signed up only": {"customer": [{"customer_id": 1, "signup_on": "2025-01-01"}]},
 }
 
@@ -107,8 +107,8 @@ def test_equal_scores_share_the_better_decile():
     assert ranked["percentile"].tolist() == [100, 75, 75, 25]
 
 
-def test_chance_is_one_half_and_two_deviations():
-    assert metrics.chance(pd.Series([0] * 50 + [1] * 50)) == pytest.approx(0.616, abs=0.001)
+def test_chance_is_one_half_and_three_deviations():
+    assert metrics.chance(pd.Series([0] * 50 + [1] * 50)) == pytest.approx(0.674, abs=0.001)
     assert metrics.chance(pd.Series([1, 1])) == 1
 
 

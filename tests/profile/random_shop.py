@@ -40,7 +40,7 @@ def random_shop(seed: int, *, customers: int = 40, days: int = 420) -> dict[str,
             for n in range(customers)
         ],
         "product": [
-            {"product_id": product, "category": one_of(NAMES[:5], null=0.3)}
+            {"product_id": product, "category": one_of(NAMES[1:5], null=0.1)}
             for product in products[1:]
         ],
         "customer_order": [
@@ -50,9 +50,10 @@ def random_shop(seed: int, *, customers: int = 40, days: int = 420) -> dict[str,
         "order_line": [
             {"order_id": order, "customer_id": buyer, "ordered_at": at, "line_no": number,
              "product_id": products[rng.integers(0, len(products))],
-             "is_product": bool(rng.random() < 0.9), "quantity": int(rng.integers(-2, 6)),
-             "unit_price": cents(500), "discount": one_of([cents(50)], null=0.7)}
-            for order, (buyer, at) in buyers.items() for number in range(rng.integers(1, 4))
+             "is_product": bool(rng.random() < 0.9), "quantity": int(rng.integers(-1, 3)),
+             "unit_price": one_of(["0.1", "2.5", "3.333333"], null=0),
+             "discount": one_of([cents(50)], null=0.9)}
+            for order, (buyer, at) in buyers.items() for number in range(rng.integers(1, 5))
         ],
         "ticket": [
             {"ticket_id": str(n), "customer_id": who(), "opened_at": moment(),
