@@ -1,6 +1,7 @@
 """What differs by business, read from ``<name>.yaml``: data only, never code.
 
-``PORTRAIT_DOMAIN`` names the file in use; retail when unset.
+``PORTRAIT_DOMAIN`` names the file in use; retail when unset. A file may start from another one
+(``like: retail``) and say only what differs.
 """
 
 import os
@@ -65,21 +66,22 @@ class Domain(Strict):
         return zone
 
 
-@cache
 def load(name: str | None = None) -> Domain:
     """Read ``<name>.yaml`` (default: ``PORTRAIT_DOMAIN``, else retail)."""
-    name = name or os.environ.get("PORTRAIT_DOMAIN", "retail")
+    return _read(name or os.environ.get("PORTRAIT_DOMAIN") or "retail")
+
+
+@cache
+def _read(name: str) -> Domain:
     path = HERE / f"{name}.yaml"
     if not path.exists():
         known = ", ".join(sorted(file.stem for file in HERE.glob("*.yaml")))
         raise ConfigError(f"PORTRAIT_DOMAIN={name}: no include/domains/{name}.yaml; known: {known}")
     raw = yaml.safe_load(path.read_bytes())
     try:
-        domain = Domain.model_validate({"name": name, **raw})
+        like = load(raw.pop("like")).model_dump() if "like" in raw else {}
+        return Domain.model_validate({**like, "name": name, **raw})
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"]))
         raise ConfigError(f"{path.name}: {key}: {first['msg'].lower()}; fix the file") from error
-    if zone := os.environ.get("PORTRAIT_TIME_ZONE"):
-        domain = Domain.model_validate({**domain.model_dump(), "time_zone": zone})
-    return domain

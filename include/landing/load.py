@@ -235,6 +235,7 @@ def _sweep(
         staged = reader.columns(entity, {"source_id": "text"})
         whole = entity.model_copy(update={"cursor": None})
         reader.copy_into(db, keys, whole, staged, Window(None, reader.clock()))
+        db.execute(warehouse.text(f"ANALYZE {keys}"))
     gone = f"""t.deleted_at IS NULL
         AND NOT EXISTS (SELECT FROM {keys} AS k WHERE k.source_id = t.source_id)"""
     row = db.execute(
@@ -247,8 +248,8 @@ def _sweep(
     if known >= GUARD_FROM_ROWS and vanished * 100 > known * source.most_vanishing_percent:
         raise QualityError(
             f"{source.name}.{table.name}: {vanished} of {known} rows are gone from the source, "
-            f"more than {source.most_vanishing_percent:g} %; nothing was changed; if that is right, "
-            f"raise most_vanishing_percent in {source.name}.yaml for one run"
+            f"more than {source.most_vanishing_percent:g} %; nothing was changed; "
+            f"if that is right, raise most_vanishing_percent in {source.name}.yaml for one run"
         )
     if vanished:
         _keep_old(db, table, part, f"(SELECT source_id FROM {part}) AS s", gone)

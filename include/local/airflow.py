@@ -122,8 +122,8 @@ def _demo(home: Path, embedded: postgres.Server) -> dict[str, str]:
         "AIRFLOW_CONN_SHOP": _airflow_uri(embedded.url("shop")),
         "AIRFLOW_CONN_SUPPORT": f"sqlite:///{home / 'demo' / 'support.sqlite'}",
     }
-    if made["kind"] == "file":  # the real shop: long past, and on British time
-        connections |= {"PORTRAIT_CRON": "off", "PORTRAIT_TIME_ZONE": "Europe/London"}
+    if made["kind"] == "file":  # the real shop: long past, and British
+        connections |= {"PORTRAIT_CRON": "off", "PORTRAIT_DOMAIN": "british_gifts"}
     return connections
 
 

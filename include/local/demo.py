@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +131,7 @@ def _crm_and_airflow(home: Path, server: postgres.Server, wanted: Wanted) -> Cli
     made: dict[str, Any] = state.read_json(path) or {}
     same = made.get("wanted") == asdict(wanted)
     if made and not same and not os.environ.get("AIRFLOW_CONN_WAREHOUSE"):
+        _refuse_foreign(server)
         _empty(server, "warehouse")  # what was learnt from another shop
     ready = same and made.get("ready")
     record = made if ready else {"kind": wanted.kind, "wanted": asdict(wanted), "ready": False}
@@ -142,6 +143,22 @@ def _crm_and_airflow(home: Path, server: postgres.Server, wanted: Wanted) -> Cli
             record |= {"ready": True, "made_at": datetime.now(UTC).isoformat()}
             state.write_json(path, record)
         return starting.result()
+
+
+def _refuse_foreign(server: postgres.Server) -> None:
+    """A warehouse that holds more than the demo's own sources is not the demo's to empty."""
+    with psycopg.connect(server.url("warehouse")) as db:
+        rows = db.execute(
+            """SELECT DISTINCT split_part(relname, '__', 2) FROM pg_class
+               WHERE relnamespace = to_regnamespace('landing') AND relkind = 'r'
+               AND relname ~ '__[a-z0-9_]+$'"""
+        ).fetchall()
+    foreign = sorted({name for (name,) in rows} - set(SOURCES))
+    if foreign:
+        raise InputError(
+            f"demo: the embedded warehouse also holds {', '.join(foreign)}, which another shop would "
+            "wipe out; use another PORTRAIT_HOME for the demo, or `make clean` first"
+        )
 
 
 def _empty(server: postgres.Server, database: str) -> None:
@@ -167,7 +184,7 @@ def _make_crm(home: Path, server: postgres.Server, wanted: Wanted) -> dict[str, 
             support,
             customers=wanted.customers,
             days=wanted.days,
-            last_day=datetime.now(UTC).date(),
+            last_day=datetime.now(UTC).date() - timedelta(days=1),  # today is not over
             truth=home / "demo" / "truth",
         )
 

@@ -44,7 +44,7 @@ class Order:
         only, as_of = environment.get("ONLY", ""), environment.get("AS_OF") or None
         if only and only not in STAGES:
             raise InputError(f"ONLY={only}: must be one of {', '.join(STAGES)}; give one or none")
-        zone = environment.get("PORTRAIT_TIME_ZONE") or domains.load().time_zone
+        zone = domains.load().time_zone
         clock.as_of(datetime.now(UTC), given=as_of, newest_order=None, time_zone=zone)
         wanted = environment.get("SOURCES") or environment.get("PORTRAIT_SOURCES") or ""
         chosen = sources.chosen(wanted)

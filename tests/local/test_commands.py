@@ -141,7 +141,7 @@ def test_databases_of_yours_win_over_the_embedded_ones(home, monkeypatch):
                 "AIRFLOW_CONN_SHOP",
                 "AIRFLOW_CONN_SUPPORT",
                 "PORTRAIT_CRON",
-                "PORTRAIT_TIME_ZONE",
+                "PORTRAIT_DOMAIN",
             },
         ),
         ("generated", ["erp"], set()),

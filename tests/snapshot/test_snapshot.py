@@ -23,10 +23,8 @@ from include.snapshot.schema import SCHEMA
 @pytest.fixture
 def berlin(monkeypatch):
     """Business days start at midnight in Berlin, an hour before UTC in winter."""
-    monkeypatch.setenv("PORTRAIT_TIME_ZONE", "Europe/Berlin")
-    domains.load.cache_clear()
-    yield
-    domains.load.cache_clear()
+    german = domains.load().model_copy(update={"time_zone": "Europe/Berlin"})
+    monkeypatch.setattr(domains, "load", lambda: german)
 
 
 def rows(folder: Path, entity: str, *columns: str) -> list[tuple]:
