@@ -37,8 +37,12 @@ QUIET = [
 ]
 WIDTH, PATIENCE_SECONDS = 1440, 60
 PAGE_READY = "document.querySelector('iframe')?.contentDocument?.querySelector('main') != null"
-PAGE_HEIGHT = "document.querySelector('iframe').contentDocument.documentElement.scrollHeight"
+PAGE_HEIGHT = "Math.min(1390, document.querySelector('iframe').contentDocument.body.scrollHeight)"
 GRAPH_READY = "document.querySelectorAll('.react-flow__node').length > 1"
+GRAPH_ONLY = """document.head.insertAdjacentHTML('beforeend', `<style>
+    [data-panel] ~ [data-panel], .resize-handle, .react-flow__minimap { display: none }
+</style>`); '400'"""
+GRAPH_FITS = "document.querySelector('.react-flow__controls-fitview')?.click()"
 
 Command = Callable[..., dict[str, Any]]
 
@@ -94,13 +98,18 @@ def ask(command: Command, expression: str) -> Any:
 
 
 def take(command: Command, url: str, file: Path, *, ready: str, height: str = "900") -> None:
-    """Open ``url``, wait until ``ready`` holds, and save the window, ``height`` pixels high."""
+    """Open ``url``, wait until ``ready`` holds, and save the window.
+
+    ``height`` is JavaScript that gives its height in pixels; it may change the page before.
+    """
     resize(command, 900)
     command("Page.navigate", url=url)
     wait(lambda: ask(command, ready), url)
     time.sleep(1)  # transitions
-    resize(command, ask(command, height))
-    time.sleep(2)  # the graph fits itself into the window
+    resize(command, int(ask(command, height)))
+    time.sleep(1)
+    ask(command, GRAPH_FITS)
+    time.sleep(1)
     picture = command("Page.captureScreenshot", format="png")["data"]
     file.write_bytes(base64.b64decode(picture))
     print(f"{file} {file.stat().st_size // 1024} kB")
@@ -136,7 +145,8 @@ def main() -> None:
         command("Emulation.setEmulatedMedia", features=[scheme])
         page, graph = options.to / "page.png", options.to / "assets.png"
         take(command, f"{url}/plugin/portrait", page, ready=PAGE_READY, height=PAGE_HEIGHT)
-        take(command, f"{url}/assets/{central(url, token)}", graph, ready=GRAPH_READY)
+        assets = f"{url}/assets/{central(url, token)}"
+        take(command, assets, graph, ready=GRAPH_READY, height=GRAPH_ONLY)
 
 
 def central(url: str, token: str) -> int:

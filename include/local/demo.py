@@ -156,8 +156,8 @@ def _refuse_foreign(server: postgres.Server) -> None:
     foreign = sorted({name for (name,) in rows} - set(SOURCES))
     if foreign:
         raise InputError(
-            f"demo: the embedded warehouse also holds {', '.join(foreign)}, which another shop would "
-            "wipe out; use another PORTRAIT_HOME for the demo, or `make clean` first"
+            f"demo: the embedded warehouse also holds {', '.join(foreign)}, which another shop "
+            "would wipe out; use another PORTRAIT_HOME for the demo, or `make clean` first"
         )
 
 

@@ -65,7 +65,7 @@ def forms(user: BaseUser) -> list[Form]:
 
 
 def _in_words(timetable: str | None) -> str:
-    if timetable is None:
+    if timetable in {None, "None"}:  # Airflow writes the word
         return "by hand"
     return "when its inputs are new" if "Asset" in timetable else f"at {timetable}"
 

@@ -12,6 +12,7 @@ import pytest
 from include import contracts
 from include.errors import InputError, QualityError
 from include.marts import MARTS, generations
+from tests.snapshots import write_snapshot
 
 DAY = date(2026, 3, 1)
 
@@ -41,7 +42,8 @@ def db(warehouse_url):
 
 
 def work(tmp_path: Path, members: dict[int, str], day: date = DAY) -> Path:
-    """The work files of a publish in which each customer is in one segment."""
+    """The work files of a publish in which each customer is in one segment; an empty snapshot."""
+    write_snapshot(tmp_path)
     write(
         tmp_path / f"profile_{day}.parquet",
         "customer_profile",
