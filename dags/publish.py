@@ -108,11 +108,11 @@ def publish():
         from airflow.sdk import get_current_context
 
         from include import ledger
-        from include.marts import generations
+        from include.marts.fill import fill
 
         get_current_context()["table"] = table
         with ledger.step(run["run_id"]) as db:
-            return generations.fill(
+            return fill(
                 db,
                 table,
                 generation=int(run["generation"]),

@@ -5,6 +5,7 @@ import logging
 import os
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -230,10 +231,10 @@ def deploy_table(db: Connection, table: Table) -> None:
     else:
         _refuse_loss(table, existing)
         for column in table.columns:
-            if column.name not in existing:
+            if column.name not in existing:  # nullable: the rows that are there have no value
                 db.execute(
                     sql.SQL("ALTER TABLE {} ADD COLUMN {}").format(
-                        name(table.full_name), _definition(column)
+                        name(table.full_name), _definition(replace(column, required=False))
                     )
                 )
     _comment(db, "TABLE", table.full_name, table.description, table.columns)
@@ -298,8 +299,12 @@ def view_columns(table: Table) -> list[Column]:
 
 def deploy_view(db: Connection, table: Table) -> None:
     """Create or extend the BI view of ``table``; one of generations reads the pointer row."""
-    columns = view_columns(table)
     view = f"bi.{table.bi_view or table.name}"
+    places = list(_types(db, view))  # a view that is there takes new columns at its end only
+    columns = sorted(
+        view_columns(table),
+        key=lambda column: places.index(column.name) if column.name in places else len(places),
+    )
     listed = sql.SQL(", ").join(sql.Identifier(column.name) for column in columns)
     if table.query:
         query = sql.SQL("SELECT {} FROM ({}) AS q").format(listed, text(table.query))

@@ -18,8 +18,8 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from include.errors import InputError
-from include.local import crm_tables
-from include.local.crm_tables import Shop
+from include.local.crm import tables
+from include.local.crm.tables import Shop
 
 log = logging.getLogger(__name__)
 
@@ -58,17 +58,17 @@ def load(path: Path, shop: Shop, support: Path) -> dict[str, int]:
         If the file is not there, is not of that layout, or has a line without invoice or code.
     """
     started, lines = time.monotonic(), _lines(path)
-    crm_tables.create_shop(shop)
-    crm_tables.copy_rows(shop, "customers", _customers(lines))
-    crm_tables.copy_rows(shop, "products", _products(lines))
-    crm_tables.copy_rows(shop, "order_lines", _order_lines(lines))
+    tables.create_shop(shop)
+    tables.copy_rows(shop, "customers", _customers(lines))
+    tables.copy_rows(shop, "products", _products(lines))
+    tables.copy_rows(shop, "order_lines", _order_lines(lines))
     _orders(shop)
-    with crm_tables.open_support(support) as desk:
-        crm_tables.create_support(desk)
+    with tables.open_support(support) as desk:
+        tables.create_support(desk)
         accounts, tickets = _cancellations(lines)
-        crm_tables.replace_rows(desk, "accounts", accounts)
-        crm_tables.replace_rows(desk, "tickets", tickets)
-        counts = crm_tables.finish(shop, desk, f"Loaded from {path.name}, times of {TIME_ZONE}.")
+        tables.replace_rows(desk, "accounts", accounts)
+        tables.replace_rows(desk, "tickets", tickets)
+        counts = tables.finish(shop, desk, f"Loaded from {path.name}, times of {TIME_ZONE}.")
     shop.commit()
     log.info("%s: %d lines in %.1f s", path.name, len(lines), time.monotonic() - started)
     return counts

@@ -1,5 +1,9 @@
 """The published tables: a mart is ``<table>.sql`` beside this file, or a work file of that name."""
 
+from pathlib import Path
+
+HERE = Path(__file__).parent
+
 MARTS = [
     "customer_profile",
     "customer_segment",

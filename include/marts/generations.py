@@ -5,28 +5,21 @@ all and moves the one row that BI's views read. Killed at any step, BI reads the
 generation, complete, and the next publish clears away what was left.
 """
 
-import io
 import logging
 import shutil
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any
 
-import duckdb
 import psycopg
-import pyarrow as pa
-import pyarrow.csv
 from psycopg import sql
 
-from include import contracts, warehouse
+from include import warehouse
 from include.errors import InputError, QualityError
 from include.marts import MARTS
 
 log = logging.getLogger(__name__)
 
-HERE = Path(__file__).parent
 KEPT_GENERATIONS = 3
-BATCH_ROWS = 100_000
 
 # What must hold between the tables of one generation: (what, SQL that counts what breaks it).
 CONSISTENT = [
@@ -80,7 +73,7 @@ def begin(
             [run_id],
         ).fetchall():
             for table in MARTS:
-                _drop_unattached(db, place(table, left))
+                drop_unattached(db, place(table, left))
             db.execute("UPDATE ops.generation SET status = 'retired' WHERE generation = %s", [left])
         row = (
             db.execute(
@@ -98,130 +91,17 @@ def begin(
     return int(row[0])
 
 
-def fill(
-    db: warehouse.Connection, table: str, *, generation: int, as_of: date, work: Path, folder: Path
-) -> int:
-    """Make one mart's table of this generation from the work files; return its rows.
-
-    ``marts/<table>.sql`` says how, run by DuckDB over the work files, the snapshot's tables and
-    ``previous_segment``; without such a file the work file of that name is taken as it is.
-    """
-    contract, target = contracts.load(f"mart.{table}"), place(table, generation)
-    if _status(db, generation) == "ready":  # a cleared task of a publish that is done
-        return _count(db, target)
-    with db.transaction():
-        _make(db, contract, target, generation, as_of)
-        rows = _copy(db, contract, target, _query(table, as_of), work, folder, as_of)
-        keys = sql.SQL(", ").join(map(sql.Identifier, contract.key))
-        db.execute(
-            sql.SQL("ALTER TABLE {} ADD PRIMARY KEY ({})").format(warehouse.name(target), keys)
-        )
-        db.execute(sql.SQL("ANALYZE {}").format(warehouse.name(target)))
-    log.info("filled %s with %d rows", target, rows)
-    return rows
-
-
-def _status(db: warehouse.Connection, generation: int) -> str | None:
+def status(db: warehouse.Connection, generation: int) -> str | None:
+    """The state of a generation, None for one that was never begun."""
     row = db.execute(
         "SELECT status FROM ops.generation WHERE generation = %s", [generation]
     ).fetchone()
     return None if row is None else str(row[0])
 
 
-def _count(db: warehouse.Connection, table: str) -> int:
-    row = db.execute(sql.SQL("SELECT count(*) FROM {}").format(warehouse.name(table))).fetchone()
-    return 0 if row is None else int(row[0])
-
-
-def _make(
-    db: warehouse.Connection,
-    contract: contracts.Table,
-    target: str,
-    generation: int,
-    as_of: date,
-) -> None:
-    """An empty table like the mart, stamped by defaults, with the bound that lets it be attached
-    without a scan."""
-    _drop_unattached(db, target)
-    own = warehouse.name(target)
-    db.execute(
-        sql.SQL("CREATE TABLE {} (LIKE {} INCLUDING DEFAULTS INCLUDING COMMENTS)").format(
-            own, warehouse.name(contract.full_name)
-        )
-    )
-    db.execute(
-        sql.SQL(
-            """ALTER TABLE {} ALTER generation SET DEFAULT {g}, ALTER as_of SET DEFAULT {day},
-               ADD CHECK (generation = {g})"""
-        ).format(own, g=sql.Literal(generation), day=sql.Literal(as_of))
-    )
-
-
-def _drop_unattached(db: warehouse.Connection, target: str) -> None:
+def drop_unattached(db: warehouse.Connection, target: str) -> None:
+    """Drop a table that no reader knows of yet, or no more."""
     db.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(warehouse.name(target)))
-
-
-def _query(table: str, as_of: date) -> str:
-    path = HERE / f"{table}.sql"
-    if not path.exists():
-        return f'SELECT * FROM "{table}"'
-    return path.read_text().replace("{as_of}", f"DATE '{as_of}'")
-
-
-def _copy(
-    db: warehouse.Connection,
-    contract: contracts.Table,
-    target: str,
-    query: str,
-    work: Path,
-    folder: Path,
-    as_of: date,
-) -> int:
-    with duckdb.connect(config={"threads": 2, "memory_limit": "1GB"}) as duck:
-        duck.execute(f"SET temp_directory = '{work}'")
-        files = {path.stem: path for path in [*folder.glob("*.parquet"), *work.glob("*.parquet")]}
-        files["customer_profile"] = folder / f"profile_{as_of}.parquet"
-        for view, path in files.items():
-            duck.execute(f"CREATE VIEW \"{view}\" AS FROM read_parquet('{path}')")
-        duck.register("previous_segment", _previous_segments(db, as_of))
-        batches = duck.sql(query).to_arrow_reader(BATCH_ROWS)
-        known = {column.name for column in contract.own_columns}
-        columns = [name for name in batches.schema.names if name in known]
-        listed = sql.SQL(", ").join(map(sql.Identifier, columns))
-        into = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT csv)").format(
-            warehouse.name(target), listed
-        )
-        with db.cursor() as cursor:
-            with cursor.copy(into) as sink:
-                for batch in batches:
-                    sink.write(_csv(batch.select(columns)))
-            return cursor.rowcount
-
-
-def _csv(batch: pa.RecordBatch) -> bytes:
-    """The rows as CSV in which every text is quoted, so that null and '' stay distinct."""
-    buffer = io.BytesIO()
-    pa.csv.write_csv(batch, buffer, pa.csv.WriteOptions(include_header=False))
-    return buffer.getvalue()
-
-
-def _previous_segments(db: warehouse.Connection, as_of: date) -> pa.Table:
-    """Who was in which segment in the last generation with an earlier as_of, and since when."""
-    rows = db.execute(
-        """SELECT customer_id, segment_key, since FROM mart.customer_segment WHERE generation = (
-               SELECT generation FROM ops.generation WHERE status = 'ready' AND as_of < %s
-               ORDER BY as_of DESC, generation DESC LIMIT 1)""",
-        [as_of],
-    ).fetchall()
-    fields: list[tuple[str, Any]] = [
-        ("customer_id", pa.int64()),
-        ("segment_key", pa.string()),
-        ("since", pa.date32()),
-    ]
-    return pa.table({
-        name: pa.array([row[number] for row in rows], kind)
-        for number, (name, kind) in enumerate(fields)
-    })
 
 
 def check(db: warehouse.Connection, *, generation: int, as_of: date, run_id: str) -> None:
@@ -258,7 +138,7 @@ def check(db: warehouse.Connection, *, generation: int, as_of: date, run_id: str
 
 def switch(db: warehouse.Connection, *, generation: int, run_id: str) -> None:
     """Attach the tables of a generation and point BI at it, all in one transaction."""
-    if _status(db, generation) == "ready":
+    if status(db, generation) == "ready":
         return
     with db.transaction():
         warehouse.lock(db, "portrait.publish")
@@ -378,4 +258,4 @@ def _detach(db: warehouse.Connection, parent: str, part: str) -> None:
                 warehouse.name(parent), warehouse.name(part), warehouse.text(how)
             )
         )
-    _drop_unattached(db, part)
+    drop_unattached(db, part)

@@ -14,8 +14,9 @@ from psycopg import sql
 
 from include import contracts, sources
 from include.errors import InputError
-from include.local import crm, crm_tables, crm_truth
-from include.local.crm_world import Plan
+from include.local import crm
+from include.local.crm import tables, truth
+from include.local.crm.world import Plan
 
 LAST_DAY = date(2026, 2, 28)
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -25,11 +26,11 @@ SMALL = {"customers": 300, "days": 200, "last_day": LAST_DAY}
 def fingerprint(shop: psycopg.Connection, support: Path) -> dict[str, str]:
     """A hash of the rows of each table, in the order of their text."""
     prints = {}
-    for name in crm_tables.SHOP:
+    for name in tables.SHOP:
         query = sql.SQL("SELECT md5(string_agg(t::text, '|' ORDER BY t::text)) FROM {} AS t")
         (prints[name],) = shop.execute(query.format(sql.Identifier(name))).fetchone()
     with closing(sqlite3.connect(support)) as desk:
-        for name in crm_tables.SUPPORT:
+        for name in tables.SUPPORT:
             rows = sorted(map(repr, desk.execute(f"SELECT * FROM {name}")))
             prints[name] = hashlib.md5("|".join(rows).encode(), usedforsecurity=False).hexdigest()
     return prints
@@ -76,7 +77,7 @@ def test_everything_is_marked_as_invented(postgres_database, tmp_path):
         OR phone NOT LIKE '+1 555 %' OR street NOT LIKE '%Demo%'
         OR email ~ '@' AND email !~ '@(example\\.(com|org|net)|mail\\.example|test|none)$'"""
     assert column(postgres_database, unmarked) == []
-    assert crm_tables.remark(postgres_database).startswith("Demo data: everyone")
+    assert tables.remark(postgres_database).startswith("Demo data: everyone")
 
 
 def test_nothing_is_stamped_later_than_now(postgres_database, tmp_path):
@@ -207,13 +208,13 @@ def test_the_dirt_is_counted(planted):
 
 def test_the_areas_under_the_curve_are_counted_by_ranks():
     label = pd.Series([True, False, True, False]).to_numpy()
-    assert crm_truth._auc(label, pd.Series([4, 3, 2, 1]).to_numpy()) == 0.75
-    assert crm_truth._auc(label, pd.Series([1, 1, 1, 1]).to_numpy()) == 0.5
-    assert crm_truth._auc(label[:1], pd.Series([1]).to_numpy()) is None
+    assert truth._auc(label, pd.Series([4, 3, 2, 1]).to_numpy()) == 0.75
+    assert truth._auc(label, pd.Series([1, 1, 1, 1]).to_numpy()) == 0.5
+    assert truth._auc(label[:1], pd.Series([1]).to_numpy()) is None
 
 
 def test_no_two_people_share_a_scrambled_number():
-    from include.local.crm_people import scrambled
+    from include.local.crm.people import scrambled
 
     number = pd.Series(range(1, 1_000_000, 7)).to_numpy()
     assert len(set(scrambled(number).tolist())) == len(number)

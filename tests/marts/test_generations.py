@@ -11,7 +11,7 @@ import pytest
 
 from include import contracts
 from include.errors import InputError, QualityError
-from include.marts import MARTS, generations
+from include.marts import MARTS, fill, generations
 from tests.snapshots import write_snapshot
 
 DAY = date(2026, 3, 1)
@@ -68,7 +68,7 @@ def work(tmp_path: Path, members: dict[int, str], day: date = DAY) -> Path:
 def publish(db, folder: Path, run_id: str, day: date = DAY) -> int:
     generation = generations.begin(db, as_of=day, run_id=run_id, data_to=None, stale_reason=None)
     for table in MARTS:
-        generations.fill(db, table, generation=generation, as_of=day, work=folder, folder=folder)
+        fill.fill(db, table, generation=generation, as_of=day, work=folder, folder=folder)
     generations.check(db, generation=generation, as_of=day, run_id=run_id)
     generations.switch(db, generation=generation, run_id=run_id)
     return generation
@@ -141,7 +141,7 @@ def test_a_killed_publish_leaves_the_old_generation_and_the_next_one_clears_it(d
     left = generations.begin(
         db, as_of=DAY, run_id="publish/killed", data_to=None, stale_reason=None
     )
-    generations.fill(db, "segment", generation=left, as_of=DAY, work=folder, folder=folder)
+    fill.fill(db, "segment", generation=left, as_of=DAY, work=folder, folder=folder)
     assert db.execute("SELECT DISTINCT generation FROM bi.segment").fetchall() == [(1,)]
     assert publish(db, folder, "publish/3") == 3
     assert db.execute("SELECT to_regclass('mart.segment__g2')").fetchone() == (None,)

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from include.local import crm_tables
-from include.local.crm_orders import stamp
-from include.local.crm_people import JUNK_MAILS
-from include.local.crm_tables import Shop
+from include.local.crm import tables
+from include.local.crm.orders import stamp
+from include.local.crm.people import JUNK_MAILS
+from include.local.crm.tables import Shop
 
 NAN = float("nan")
 
@@ -28,8 +28,8 @@ def add(shop: Shop, support: sqlite3.Connection, until: int) -> dict[str, Any]:
     feedback = [
         {"feedback_no": -n, "stars": 9, "given": text, "changed": text} for n in range(1, 3)
     ]
-    crm_tables.replace_rows(support, "tickets", tickets)
-    crm_tables.replace_rows(support, "feedback", feedback)
+    tables.replace_rows(support, "tickets", tickets)
+    tables.replace_rows(support, "feedback", feedback)
     junk = shop.execute(
         "SELECT count(*) FROM customers WHERE email = ANY(%s)", [list(JUNK_MAILS)]
     ).fetchone()
@@ -53,7 +53,7 @@ def _products(shop: Shop) -> None:
         "price": pa.array(price, from_pandas=False),
         "is_product": [True] * 5,
     }
-    crm_tables.copy_rows(shop, "products", pa.table(rows))
+    tables.copy_rows(shop, "products", pa.table(rows))
 
 
 def _orders(shop: Shop, when: Any) -> None:
@@ -67,7 +67,7 @@ def _orders(shop: Shop, when: Any) -> None:
         "deleted": [False] * 7,
         "updated_at": stamp(np.repeat(when, 7)),
     }
-    crm_tables.copy_rows(shop, "orders", pa.table(rows))
+    tables.copy_rows(shop, "orders", pa.table(rows))
 
 
 def _lines(shop: Shop, when: Any) -> None:
@@ -83,4 +83,4 @@ def _lines(shop: Shop, when: Any) -> None:
         "deleted": [False] * 7,
         "updated_at": stamp(np.repeat(when, 7)),
     }
-    crm_tables.copy_rows(shop, "order_lines", pa.table(rows))
+    tables.copy_rows(shop, "order_lines", pa.table(rows))

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from include.local import crm_people
-from include.local.crm_events import NEVER
-from include.local.crm_goods import Catalogue
-from include.local.crm_orders import PURCHASE, RETURN, Orders
-from include.local.crm_people import Records
-from include.local.crm_world import DAY_SECONDS, Array, People, Plan, Span
+from include.local.crm import people
+from include.local.crm.catalogue import Catalogue
+from include.local.crm.events import NEVER
+from include.local.crm.orders import PURCHASE, RETURN, Orders
+from include.local.crm.people import Records
+from include.local.crm.world import DAY_SECONDS, Array, People, Plan, Span
 
 TICKET_SHARE, RETURN_TICKET_SHARE, FEEDBACK_SHARE = 0.045, 0.35, 0.066
 """Of orders by account holders; discontent multiplies the first by exp(-content / 2)."""
@@ -107,7 +107,7 @@ def ticket_rows(
     there = all_.asked & (known.own_account_created[made.person] < all_.opened)
     at = np.flatnonzero(there & (all_.opened < until) & (latest >= span.since))
     item = np.array(goods.code, dtype=object)[_first_products(made)]
-    account = crm_people.account_no(folk.number[made.person[at]])
+    account = people.account_no(folk.number[made.person[at]])
     columns = zip(
         *(at.tolist(), account, _text(all_.opened[at])),
         *(_optional(all_.replied[at], until), _optional(all_.closed[at], until)),
@@ -149,7 +149,7 @@ def feedback_rows(
     holder = known.own_account_created[made.person] < given
     at = np.flatnonzero(gives & holder & (given >= span.since) & (given < span.until))
     product, codes = _first_products(made)[at].tolist(), goods.code
-    account = crm_people.account_no(folk.number[made.person[at]])
+    account = people.account_no(folk.number[made.person[at]])
     when = _text(given[at])
     return [
         {
@@ -175,8 +175,8 @@ def consent_rows(plan: Plan, folk: People, known: Records, span: Span) -> list[R
         "newsletter": rng.random(n) < MARKETING_SHARE,
         "profiling": rng.random(n) < PERSONALISATION_SHARE,
     }
-    there = crm_people.span_of(known.account_created, span)
-    account = crm_people.account_no(known.account.number[there])
+    there = people.span_of(known.account_created, span)
+    account = people.account_no(known.account.number[there])
     when = _text(known.account_created[there])
     return [
         {

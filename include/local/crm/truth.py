@@ -14,11 +14,11 @@ import numpy as np
 import pandas as pd
 from scipy import special, stats
 
-from include.local import crm_people
-from include.local.crm_goods import CATEGORIES, Catalogue
-from include.local.crm_orders import PURCHASE, RETURN, Orders, amount_cents
-from include.local.crm_people import Records
-from include.local.crm_world import (
+from include.local.crm import people
+from include.local.crm.catalogue import CATEGORIES, Catalogue
+from include.local.crm.orders import PURCHASE, RETURN, Orders, amount_cents
+from include.local.crm.people import Records
+from include.local.crm.world import (
     COMPANY_SHARE,
     CONTENT_EFFECT,
     PAUSE_DAYS,
@@ -184,7 +184,7 @@ def _who_is_who(plan: Plan, known: Records) -> pd.DataFrame:
     shop, account = known.shop_created < until, known.account_created < until
     parts = [
         ("shop", known.shop_id[shop].astype(str), known.shop, shop),
-        ("support", crm_people.account_no(known.account.number[account]), known.account, account),
+        ("support", people.account_no(known.account.number[account]), known.account, account),
     ]
     return pd.concat([
         pd.DataFrame({

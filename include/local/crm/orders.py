@@ -6,9 +6,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from include.local import crm_people
-from include.local.crm_goods import CATEGORIES, STAPLES, Catalogue
-from include.local.crm_world import DAY_SECONDS, Array, People, Plan, Purchases, Span
+from include.local.crm import people
+from include.local.crm.catalogue import CATEGORIES, STAPLES, Catalogue
+from include.local.crm.world import DAY_SECONDS, Array, People, Plan, Purchases, Span
 
 CHANNELS = ("web", "app", "store")
 TASTE_CONCENTRATION = 0.35
@@ -240,7 +240,7 @@ def order_rows(plan: Plan, folk: People, goods: Catalogue, made: Orders, span: S
     reduced = np.where(made.voided, 0, made.discount_cents)
     return pa.table({
         "order_no": _order_no(folk, person, made.number[at], kind),
-        "customer_id": crm_people.record_at(plan, folk, person, placed),
+        "customer_id": people.record_at(plan, folk, person, placed),
         "ordered_at": stamp(placed),
         "status": pa.array(WORDS).take(pa.array(status)),
         "channel": pa.array(CHANNELS).take(pa.array(made.channel[at])),
@@ -261,7 +261,7 @@ def line_rows(plan: Plan, folk: People, goods: Catalogue, made: Orders, span: Sp
     return pa.table({
         "order_no": _order_no(folk, person, made.number[of], made.kind[of]),
         "line_no": made.line_no[at],
-        "customer_id": crm_people.record_at(plan, folk, person, placed),
+        "customer_id": people.record_at(plan, folk, person, placed),
         "product_code": pa.array(goods.code).take(pa.array(product)),
         "ordered_at": stamp(placed),
         "quantity": made.quantity[at],

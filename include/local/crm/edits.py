@@ -5,10 +5,10 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from include.local import crm_goods, crm_tables
-from include.local.crm_goods import Catalogue
-from include.local.crm_tables import Shop
-from include.local.crm_world import Plan
+from include.local.crm import catalogue, tables
+from include.local.crm.catalogue import Catalogue
+from include.local.crm.tables import Shop
+from include.local.crm.world import Plan
 
 
 def _some(rng: np.random.Generator, keys: list[tuple[object, ...]], share: float) -> list[int]:
@@ -21,10 +21,10 @@ def products(shop: Shop, plan: Plan, goods: Catalogue, day: int) -> dict[str, in
     """New in the range, out of the range, another price or stock, removed. No column says when."""
     rng, codes = plan.rng(22, day), goods.code
     new = np.flatnonzero(goods.available_day == day)
-    rows = crm_goods.rows(plan, goods, day + 1)
+    rows = catalogue.rows(plan, goods, day + 1)
     fresh = [codes[at] for at in new.tolist()]
     mask = np.isin(np.array(rows["code"].to_pylist()), fresh)
-    added = crm_tables.upsert(shop, "products", rows.filter(mask)) if mask.any() else 0
+    added = tables.upsert(shop, "products", rows.filter(mask)) if mask.any() else 0
     date = plan.start + timedelta(days=day)
     for at in np.flatnonzero(goods.discontinued_day == day).tolist():
         shop.execute("UPDATE products SET discontinued_on = %s WHERE code = %s", [date, codes[at]])

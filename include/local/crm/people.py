@@ -11,7 +11,7 @@ from functools import cache
 import numpy as np
 import pyarrow as pa
 
-from include.local.crm_world import DAY_SECONDS, Array, People, Plan, Span
+from include.local.crm.world import DAY_SECONDS, Array, People, Plan, Span
 
 
 def _words(text: str) -> list[str]:

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from include.local import crm_people
-from include.local.crm_goods import Catalogue
-from include.local.crm_orders import (
+from include.local.crm import people
+from include.local.crm.catalogue import Catalogue
+from include.local.crm.orders import (
     CHANNELS,
     PURCHASE,
     Orders,
@@ -16,7 +16,7 @@ from include.local.crm_orders import (
     second_of_day,
     stamp,
 )
-from include.local.crm_world import DAY_SECONDS, Array, People, Plan, Purchases, Span
+from include.local.crm.world import DAY_SECONDS, Array, People, Plan, Purchases, Span
 
 EVENTS_A_PERSON = 10_000
 """Event ids are person x this + the person's own count."""
@@ -135,7 +135,7 @@ def rows(
 ) -> dict[str, pa.Table]:
     """The event tables in a span."""
     codes = pa.array(goods.code)
-    customer = crm_people.record_at(plan, folk, made.visitor, made.visited)
+    customer = people.record_at(plan, folk, made.visitor, made.visited)
     number = _ids(folk, made.visitor)
     tables = {}
     for name, column, chosen, delay in (
@@ -159,12 +159,12 @@ def rows(
 
 def _mail_rows(plan: Plan, folk: People, made: Events, span: Span) -> dict[str, pa.Table]:
     number = _ids(folk, made.mailed)
-    customer = crm_people.record_at(plan, folk, made.mailed, made.sent)
+    customer = people.record_at(plan, folk, made.mailed, made.sent)
     names = pa.array([f"demo-{n + 1:03d}" for n in range(plan.horizon // CAMPAIGN_EVERY_DAYS + 1)])
     opened, clicked = made.opened < span.until, made.clicked < span.until
     changed = np.where(clicked, made.clicked, np.where(opened, made.opened, made.sent))
     at = np.flatnonzero((made.sent < span.until) & (changed >= span.since))
-    answered = crm_people.span_of(made.answered, span)
+    answered = people.span_of(made.answered, span)
     came = stamp(made.answered[answered])
     return {
         "mails": pa.table({

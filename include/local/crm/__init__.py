@@ -1,7 +1,7 @@
 """The demo CRM: a shop (PostgreSQL) and a support desk (SQLite) with the same invented people.
 
 ``generate`` makes both anew; ``further_days`` lets time pass in them. What is planted is in
-``crm_truth``. Customers, names, products and texts are all invented and marked so.
+``truth``. Customers, names, products and texts are all invented and marked so.
 """
 
 import json
@@ -18,19 +18,11 @@ import numpy as np
 import pyarrow as pa
 
 from include.errors import InputError
-from include.local import (
-    crm_dirt,
-    crm_edits,
-    crm_events,
-    crm_goods,
-    crm_orders,
-    crm_people,
-    crm_support,
-    crm_tables,
-)
-from include.local.crm_tables import Shop
-from include.local.crm_truth import Truth
-from include.local.crm_world import People, Plan, Purchases, Span, history, people
+from include.local.crm import catalogue, dirt, edits, events, orders, people, support, tables
+from include.local.crm.tables import Shop
+from include.local.crm.truth import Truth
+from include.local.crm.world import People, Plan, Purchases, Span, history
+from include.local.crm.world import people as inhabitants
 
 log = logging.getLogger(__name__)
 
@@ -43,42 +35,42 @@ class World:
     """One block of people with everything they do up to the horizon."""
 
     plan: Plan
-    goods: crm_goods.Catalogue
+    goods: catalogue.Catalogue
     folk: People
     bought: Purchases
-    made: crm_orders.Orders
-    happened: crm_events.Events
-    known: crm_people.Records
+    made: orders.Orders
+    happened: events.Events
+    known: people.Records
 
     def shop(self, span: Span) -> dict[str, pa.Table]:
         """The rows of ``shop`` in a span, but for products."""
         common = (self.plan, self.folk, self.goods)
         return {
-            "customers": crm_people.customer_rows(self.known, span),
-            "orders": crm_orders.order_rows(*common, self.made, span),
-            "order_lines": crm_orders.line_rows(*common, self.made, span),
-            **crm_events.rows(*common, self.happened, span),
+            "customers": people.customer_rows(self.known, span),
+            "orders": orders.order_rows(*common, self.made, span),
+            "order_lines": orders.line_rows(*common, self.made, span),
+            **events.rows(*common, self.happened, span),
         }
 
     def support(self, span: Span) -> dict[str, list[dict[str, object]]]:
         """The rows of ``support`` in a span."""
         common = (self.plan, self.folk, self.goods, self.made, self.known, span)
         return {
-            "accounts": crm_people.account_rows(self.known, span),
-            "tickets": crm_support.ticket_rows(*common),
-            "feedback": crm_support.feedback_rows(*common),
-            "consents": crm_support.consent_rows(self.plan, self.folk, self.known, span),
+            "accounts": people.account_rows(self.known, span),
+            "tickets": support.ticket_rows(*common),
+            "feedback": support.feedback_rows(*common),
+            "consents": support.consent_rows(self.plan, self.folk, self.known, span),
         }
 
 
-def worlds(plan: Plan, goods: crm_goods.Catalogue, until_day: int) -> Iterator[World]:
+def worlds(plan: Plan, goods: catalogue.Catalogue, until_day: int) -> Iterator[World]:
     """Simulate block after block: everyone who signs up before ``until_day``."""
     for block, number, signup_day in plan.blocks(until_day):
-        folk = people(plan, block, number, signup_day)
+        folk = inhabitants(plan, block, number, signup_day)
         bought = history(plan, folk)
-        made = crm_orders.orders(plan, folk, goods, bought)
-        happened = crm_events.events(plan, folk, goods, bought, made)
-        known = crm_people.records(plan, folk)
+        made = orders.orders(plan, folk, goods, bought)
+        happened = events.events(plan, folk, goods, bought, made)
+        known = people.records(plan, folk)
         yield World(plan, goods, folk, bought, made, happened, known)
 
 
@@ -102,17 +94,17 @@ def generate(
     customers : rows in ``customers``, second registrations of the same person included.
     days : length of the history; ``last_day`` is its last day and has orders.
     seed : the same one gives the same rows.
-    truth : where to write what was planted (see crm_truth); tests alone read it.
+    truth : where to write what was planted (see truth); tests alone read it.
     now : no row is stamped as changed after this moment; default: the present.
 
     Returns the rows of each table. Raises InputError for too many customers, or no days.
     """
     plan, started, kept = Plan(customers, days, last_day, seed), time.monotonic(), Truth()
-    goods = crm_goods.catalogue(plan)
-    with crm_tables.open_support(support) as desk:
+    goods = catalogue.catalogue(plan)
+    with tables.open_support(support) as desk:
         dirt = _write(shop, desk, plan, goods, kept if truth else None)
         _cap_stamps(shop, desk, now or datetime.now(UTC))
-        counts = crm_tables.finish(shop, desk, _remark(plan, through_day=days))
+        counts = tables.finish(shop, desk, _remark(plan, through_day=days))
     shop.commit()
     if truth:
         kept.write(truth, plan, goods, dirt)
@@ -121,31 +113,31 @@ def generate(
 
 
 def _write(
-    shop: Shop, desk: sqlite3.Connection, plan: Plan, goods: crm_goods.Catalogue, kept: Truth | None
+    shop: Shop, desk: sqlite3.Connection, plan: Plan, goods: catalogue.Catalogue, kept: Truth | None
 ) -> dict[str, Any]:
     """Fill the tables with everything up to the last day; return the dirt."""
-    crm_tables.create_shop(shop)
-    crm_tables.create_support(desk)
-    crm_tables.copy_rows(shop, "products", crm_goods.rows(plan, goods, plan.days))
+    tables.create_shop(shop)
+    tables.create_support(desk)
+    tables.copy_rows(shop, "products", catalogue.rows(plan, goods, plan.days))
     span = Span(EVER, int(plan.seconds(np.array(plan.days))))
     for world in worlds(plan, goods, until_day=plan.days):
         for name, rows in world.shop(span).items():
-            crm_tables.copy_rows(shop, name, rows)
+            tables.copy_rows(shop, name, rows)
         for name, entries in world.support(span).items():
-            crm_tables.replace_rows(desk, name, entries)
+            tables.replace_rows(desk, name, entries)
         if kept:
             kept.add(plan, world.folk, goods, world.bought, world.made, world.known)
         log.info("demo CRM: %d of %d people", world.folk.number[-1], plan.persons)
-    return crm_dirt.add(shop, desk, span.until)
+    return dirt.add(shop, desk, span.until)
 
 
 def _cap_stamps(shop: Shop, desk: sqlite3.Connection, now: datetime) -> None:
     """A history that reaches into today must not be stamped as changed later than now."""
-    for name, columns in crm_tables.SHOP.items():
+    for name, columns in tables.SHOP.items():
         if "updated_at" in columns:
             shop.execute(f"UPDATE {name} SET updated_at = %s WHERE updated_at > %s", [now, now])
     text = now.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
-    for name in crm_tables.SUPPORT:
+    for name in tables.SUPPORT:
         desk.execute(f"UPDATE {name} SET changed = ? WHERE changed > ?", [text, text])
 
 
@@ -162,7 +154,7 @@ def _remark(plan: Plan, through_day: int) -> str:
 
 
 def _state(shop: Shop) -> tuple[Plan, int]:
-    said = crm_tables.remark(shop) or ""
+    said = tables.remark(shop) or ""
     if not said.startswith(REMARK):
         raise InputError("shop: not made by the demo generator; run generate() first")
     state = json.loads(said.removeprefix(REMARK))
@@ -198,16 +190,16 @@ def further_days(
     if not 1 <= days <= (left := plan.horizon - through):
         raise InputError(f"days {days}: give 1 to {left}, the demo's world ends after that")
     stamp = (now or datetime.now(UTC)).astimezone(UTC).replace(microsecond=0)
-    goods, counts = crm_goods.catalogue(plan), dict[str, int]()
+    goods, counts = catalogue.catalogue(plan), dict[str, int]()
     blocks = list(worlds(plan, goods, until_day=through + days))
-    with crm_tables.open_support(support) as desk:
+    with tables.open_support(support) as desk:
         for day in range(through, through + days):
             for world in blocks:
                 _add(counts, _pass_day(shop, desk, world, day, stamp))
-            _add(counts, crm_edits.products(shop, plan, goods, day))
-            _add(counts, crm_edits.shop(shop, plan, plan.rng(20, seed, day), day, stamp))
-            _add(counts, crm_edits.support(desk, plan.rng(21, seed, day), stamp))
-    crm_tables.describe(shop, _remark(plan, through + days))
+            _add(counts, edits.products(shop, plan, goods, day))
+            _add(counts, edits.shop(shop, plan, plan.rng(20, seed, day), day, stamp))
+            _add(counts, edits.support(desk, plan.rng(21, seed, day), stamp))
+    tables.describe(shop, _remark(plan, through + days))
     shop.commit()
     log.info("demo CRM: %d further days, %d changes", days, sum(counts.values()))
     return counts
@@ -227,9 +219,9 @@ def _pass_day(
     for name, rows in world.shop(span).items():
         at = rows.column_names.index("updated_at")
         stamps = pa.repeat(pa.scalar(stamp, pa.timestamp("s", "UTC")), rows.num_rows)
-        counts[name] = crm_tables.upsert(shop, name, rows.set_column(at, "updated_at", stamps))
+        counts[name] = tables.upsert(shop, name, rows.set_column(at, "updated_at", stamps))
     text = stamp.strftime("%Y-%m-%d %H:%M:%S")
     for name, entries in world.support(span).items():
-        crm_tables.replace_rows(desk, name, [{**row, "changed": text} for row in entries])
+        tables.replace_rows(desk, name, [{**row, "changed": text} for row in entries])
         counts[name] = len(entries)
     return counts

@@ -6,7 +6,7 @@ from datetime import timedelta
 import numpy as np
 import pyarrow as pa
 
-from include.local.crm_world import FUTURE_DAYS, Array, Plan
+from include.local.crm.world import FUTURE_DAYS, Array, Plan
 
 CATEGORIES: dict[str, tuple[str, ...]] = {
     "Coffee and tea": ("Beans", "Ground coffee", "Leaf tea", "Brewing gear"),

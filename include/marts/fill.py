@@ -1,0 +1,135 @@
+"""One mart's table of one generation, filled from the work files of a publish."""
+
+import io
+import logging
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.csv
+from psycopg import sql
+
+from include import contracts, warehouse
+from include.marts import HERE
+from include.marts.generations import drop_unattached, place, status
+
+log = logging.getLogger(__name__)
+
+BATCH_ROWS = 100_000
+
+
+def fill(
+    db: warehouse.Connection, table: str, *, generation: int, as_of: date, work: Path, folder: Path
+) -> int:
+    """Make one mart's table of this generation from the work files; return its rows.
+
+    ``marts/<table>.sql`` says how, run by DuckDB over the work files, the snapshot's tables and
+    ``previous_segment``; without such a file the work file of that name is taken as it is.
+    """
+    contract, target = contracts.load(f"mart.{table}"), place(table, generation)
+    if status(db, generation) == "ready":  # a cleared task of a publish that is done
+        return _count(db, target)
+    with db.transaction():
+        _make(db, contract, target, generation, as_of)
+        rows = _copy(db, contract, target, _query(table, as_of), work, folder, as_of)
+        keys = sql.SQL(", ").join(map(sql.Identifier, contract.key))
+        db.execute(
+            sql.SQL("ALTER TABLE {} ADD PRIMARY KEY ({})").format(warehouse.name(target), keys)
+        )
+        db.execute(sql.SQL("ANALYZE {}").format(warehouse.name(target)))
+    log.info("filled %s with %d rows", target, rows)
+    return rows
+
+
+def _count(db: warehouse.Connection, table: str) -> int:
+    row = db.execute(sql.SQL("SELECT count(*) FROM {}").format(warehouse.name(table))).fetchone()
+    return 0 if row is None else int(row[0])
+
+
+def _make(
+    db: warehouse.Connection,
+    contract: contracts.Table,
+    target: str,
+    generation: int,
+    as_of: date,
+) -> None:
+    """An empty table like the mart, stamped by defaults, with the bound that lets it be attached
+    without a scan."""
+    drop_unattached(db, target)
+    own = warehouse.name(target)
+    db.execute(
+        sql.SQL("CREATE TABLE {} (LIKE {} INCLUDING DEFAULTS INCLUDING COMMENTS)").format(
+            own, warehouse.name(contract.full_name)
+        )
+    )
+    db.execute(
+        sql.SQL(
+            """ALTER TABLE {} ALTER generation SET DEFAULT {g}, ALTER as_of SET DEFAULT {day},
+               ADD CHECK (generation = {g})"""
+        ).format(own, g=sql.Literal(generation), day=sql.Literal(as_of))
+    )
+
+
+def _query(table: str, as_of: date) -> str:
+    path = HERE / f"{table}.sql"
+    if not path.exists():
+        return f'SELECT * FROM "{table}"'
+    return path.read_text().replace("{as_of}", f"DATE '{as_of}'")
+
+
+def _copy(
+    db: warehouse.Connection,
+    contract: contracts.Table,
+    target: str,
+    query: str,
+    work: Path,
+    folder: Path,
+    as_of: date,
+) -> int:
+    with duckdb.connect(config={"threads": 2, "memory_limit": "1GB"}) as duck:
+        duck.execute(f"SET temp_directory = '{work}'")
+        files = {path.stem: path for path in [*folder.glob("*.parquet"), *work.glob("*.parquet")]}
+        files["customer_profile"] = folder / f"profile_{as_of}.parquet"
+        for view, path in files.items():
+            duck.execute(f"CREATE VIEW \"{view}\" AS FROM read_parquet('{path}')")
+        duck.register("previous_segment", _previous_segments(db, as_of))
+        batches = duck.sql(query).to_arrow_reader(BATCH_ROWS)
+        known = {column.name for column in contract.own_columns}
+        columns = [name for name in batches.schema.names if name in known]
+        listed = sql.SQL(", ").join(map(sql.Identifier, columns))
+        into = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT csv)").format(
+            warehouse.name(target), listed
+        )
+        with db.cursor() as cursor:
+            with cursor.copy(into) as sink:
+                for batch in batches:
+                    sink.write(_csv(batch.select(columns)))
+            return cursor.rowcount
+
+
+def _csv(batch: pa.RecordBatch) -> bytes:
+    """The rows as CSV in which every text is quoted, so that null and '' stay distinct."""
+    buffer = io.BytesIO()
+    pa.csv.write_csv(batch, buffer, pa.csv.WriteOptions(include_header=False))
+    return buffer.getvalue()
+
+
+def _previous_segments(db: warehouse.Connection, as_of: date) -> pa.Table:
+    """Who was in which segment in the last generation with an earlier as_of, and since when."""
+    rows = db.execute(
+        """SELECT customer_id, segment_key, since FROM mart.customer_segment WHERE generation = (
+               SELECT generation FROM ops.generation WHERE status = 'ready' AND as_of < %s
+               ORDER BY as_of DESC, generation DESC LIMIT 1)""",
+        [as_of],
+    ).fetchall()
+    fields: list[tuple[str, Any]] = [
+        ("customer_id", pa.int64()),
+        ("segment_key", pa.string()),
+        ("since", pa.date32()),
+    ]
+    return pa.table({
+        name: pa.array([row[number] for row in rows], kind)
+        for number, (name, kind) in enumerate(fields)
+    })
