@@ -19,7 +19,7 @@ from rich.console import Console
 
 from include import clock, connections, domains, sources
 from include.errors import ConfigError, InputError, PortraitError, QualityError
-from include.local import airflow, postgres, state
+from include.local import airflow, notes, postgres, state
 
 STAGES = ("ingest", "profile", "train", "publish")
 
@@ -87,6 +87,14 @@ def run(home: Path, console: Console) -> None:
         failures = _run_all(home, order, console)
     if failures:
         raise failures[0]
+    for note in _notes(order):
+        console.print(note, soft_wrap=True, highlight=False, markup=False)
+
+
+def _notes(order: Order) -> list[str]:
+    with connections.connect("warehouse") as db:
+        on_sources = notes.on_sources(db, order.sources.split()) if "ingest" in order.stages else []
+        return on_sources + (notes.on_models(db) if "publish" in order.stages else [])
 
 
 def _enter(home: Path, given: dict[str, str]) -> None:
