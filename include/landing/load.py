@@ -88,17 +88,24 @@ def newest_order(db: warehouse.Connection, *, before: datetime | None = None) ->
 
 
 def require_order_before(db: warehouse.Connection, moment: datetime) -> None:
-    """Refuse a day before the first landed order; without any order there is nothing to refuse.
+    """Refuse a day before the first landed order, and a warehouse without a single customer.
+
+    Without any order there is no such day: profiles are empty then, and still of use.
 
     Raises
     ------
     InputError
-        Naming the first order's day.
+        Naming the first order's day, or what is empty.
     """
     row = db.execute(
         "SELECT min(ordered_at) FROM landing.customer_order WHERE deleted_at IS NULL"
     ).fetchone()
     first = None if row is None else row[0]
+    if first is None and not db.execute("SELECT FROM landing.customer LIMIT 1").fetchall():
+        raise InputError(
+            "landing.customer is empty, so there is nobody to portray: look at the selects of the "
+            "sources that are on, then run again; what BI reads stays"
+        )
     if first is None:
         log.warning("no order has landed: profiles will hold no behaviour; map customer_order")
     elif first >= moment:

@@ -51,7 +51,7 @@ WITH record AS (
 )
 SELECT customer_id, country, region, city, language, gender, is_company, signup_date, sources,
        {as_of} - signup_date AS tenure_days,
-       record_count,
+       coalesce(record_count, 0) AS record_count,
        CASE WHEN age < 0 OR age > 120 THEN NULL
             WHEN age < 18 THEN 'under 18'
             WHEN age < 25 THEN '18-24'

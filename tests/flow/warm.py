@@ -6,20 +6,24 @@ share.
 """
 
 import asyncio
+from importlib import import_module
 
-import duckdb  # noqa: F401
-import great_expectations  # noqa: F401
 import httpx
-import pyarrow.parquet  # noqa: F401
-import skops.io  # noqa: F401
-import sklearn.cluster  # noqa: F401
-import sklearn.linear_model  # noqa: F401
-import sklearn.pipeline  # noqa: F401
-import sqlglot  # noqa: F401
-from airflow.dag_processing import dagbag  # noqa: F401
-from airflow.providers.standard.operators import python  # noqa: F401
 from airflow.sdk.execution_time import supervisor
 from sqlalchemy.orm import configure_mappers
+
+LIBRARIES = [
+    "airflow.dag_processing.dagbag",
+    "airflow.providers.standard.operators.python",
+    "duckdb",
+    "great_expectations",
+    "pyarrow.parquet",
+    "sklearn.cluster",
+    "sklearn.linear_model",
+    "sklearn.pipeline",
+    "skops.io",
+    "sqlglot",
+]
 
 
 async def _ask_for_health() -> None:
@@ -28,5 +32,7 @@ async def _ask_for_health() -> None:
         await client.get("/health")
 
 
+for name in LIBRARIES:
+    import_module(name)
 configure_mappers()
 asyncio.run(_ask_for_health())
