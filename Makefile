@@ -1,5 +1,5 @@
 # Every command works from a bare clone: the environment is brought up to the lock first.
-.PHONY: demo test run dsn stop clean doctor check bench lock init screenshots
+.PHONY: demo test run dsn stop clean doctor check bench lock init screenshots docs
 PY := .venv/bin/python
 UV := uv==0.13.8
 export AS_OF SOURCES ONLY ROLE DB CUSTOMERS DATA DAYS
@@ -13,6 +13,9 @@ test: .venv/ready
 
 check: .venv/ready
 	@$(PY) -m ruff format --check . && $(PY) -m ruff check . && $(PY) -m mypy
+
+docs: .venv/ready
+	@$(PY) -m include.dictionary
 
 screenshots: .venv/ready
 	@$(PY) docs/screenshots.py

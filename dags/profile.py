@@ -51,7 +51,7 @@ def profile():
                 dag_run.run_after, given=params["as_of"], newest_order=newest, time_zone=zone
             )
             landing.require_order_before(db, clock.midnight(day, zone))
-            stale = clock.stale_reason(day, dag_run.run_after, time_zone=zone)
+            stale = clock.stale_reason(day, dag_run.run_after, newest_order=newest, time_zone=zone)
             ledger.dated(db, run_id, day, stale)
         return {"run_id": run_id, "as_of": str(day)}
 

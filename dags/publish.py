@@ -50,8 +50,14 @@ def publish():
             warehouse.deploy(db)
             ledger.begin(db, run_id)
             day, folder = ledger.newest_profile(db, wanted)
-            stale = clock.stale_reason(day, dag_run.run_after, time_zone=zone)
+            stale = clock.stale_reason(
+                day,
+                dag_run.run_after,
+                newest_order=landing.newest_order(db),
+                time_zone=zone,
+            )
             ledger.dated(db, run_id, day, stale)
+            paths.clear_work(but=run_id)
             generation = generations.begin(
                 db,
                 as_of=day,

@@ -52,9 +52,20 @@ def as_of(
     return min(today, business_day(newest_order, time_zone) + timedelta(days=1))
 
 
-def stale_reason(day: date, run_after: datetime, *, time_zone: str) -> str | None:
-    """Why the data ends before the run's own day, in words; None when it does not."""
-    gap_days = (business_day(run_after, time_zone) - day).days
-    if gap_days <= 0:
+def stale_reason(
+    day: date, run_after: datetime, *, newest_order: datetime | None, time_zone: str
+) -> str | None:
+    """Why the tables of ``day`` are not those of the run's own day, in words; None when they are.
+
+    ``newest_order`` is the newest of all landed orders; one of yesterday is fresh.
+    """
+    today = business_day(run_after, time_zone)
+    if day >= today:
         return None
-    return f"the newest landed order is {gap_days} days older than this run"
+    newest = business_day(newest_order, time_zone) if newest_order else None
+    if newest is None:
+        return "no order has landed"
+    gap_days = (today - newest).days
+    if gap_days > 1:
+        return f"the newest landed order is of {newest}, {gap_days} days before this run"
+    return f"this is the past day {day}, though orders have landed to {newest}"

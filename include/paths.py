@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -20,3 +21,10 @@ def snapshots() -> Path:
 def work(run_id: str) -> Path:
     """The folder of one publish's work files."""
     return home() / "work" / re.sub(r"[^A-Za-z0-9_.-]+", "_", run_id)
+
+
+def clear_work(*, but: str) -> None:
+    """Remove what killed or failed publishes left of their work files; run ``but``'s stay."""
+    for folder in work(but).parent.glob("*"):
+        if folder != work(but):
+            shutil.rmtree(folder, ignore_errors=True)

@@ -255,7 +255,8 @@ def _refuse_loss(table: Table, existing: dict[str, str]) -> None:
         if column not in wanted:
             raise ContractError(
                 f"{table.full_name}.{column} is in the warehouse but not in its contract: "
-                "put it back, or drop the column by hand; nothing was changed"
+                "put it back, or drop it by hand (ALTER TABLE ... DROP COLUMN ... CASCADE); "
+                "nothing was changed"
             )
         if wanted[column] != kind:
             raise ContractError(

@@ -48,11 +48,25 @@ def test_a_day_that_cannot_be_used_is_refused(given, message):
     assert str(raised.value) == message
 
 
-def test_data_that_ends_early_is_called_stale_in_days():
-    assert clock.stale_reason(date(2026, 2, 27), NOON, time_zone="UTC") == (
-        "the newest landed order is 2 days older than this run"
+def stale(day: date, newest: str | None) -> str | None:
+    order = datetime.fromisoformat(newest) if newest else None
+    return clock.stale_reason(day, NOON, newest_order=order, time_zone="UTC")
+
+
+def test_tables_of_the_run_s_own_day_are_fresh():
+    assert stale(date(2026, 3, 1), "2026-02-28T11:00+00:00") is None
+
+
+def test_data_that_ends_early_is_called_stale_with_its_day():
+    assert stale(date(2026, 2, 27), "2026-02-26T11:00+00:00") == (
+        "the newest landed order is of 2026-02-26, 3 days before this run"
     )
-    assert clock.stale_reason(date(2026, 3, 1), NOON, time_zone="UTC") is None
+
+
+def test_a_past_day_that_was_asked_for_is_no_fault_of_the_data():
+    assert stale(date(2026, 1, 1), "2026-03-01T11:00+00:00") == (
+        "this is the past day 2026-01-01, though orders have landed to 2026-03-01"
+    )
 
 
 def test_a_domain_may_start_from_another_and_say_only_what_differs():

@@ -1,5 +1,7 @@
 """Contracts into tables, and rows from server to server."""
 
+from dataclasses import replace
+
 import psycopg
 import pytest
 from psycopg import sql
@@ -82,6 +84,24 @@ def test_a_column_new_in_a_contract_is_added_at_the_end(warehouse):
     assert "suggested_action" in [
         column.name for column in warehouse.execute("SELECT * FROM bi.segment").description
     ]
+
+
+def test_a_column_new_in_the_middle_of_a_contract_reaches_a_filled_table_and_its_view(warehouse):
+    from include import warehouse as house
+
+    curve = contracts.load("ops.segment_curve")
+    warehouse.execute(
+        """INSERT INTO ops.segment_curve (model_version, k, run_id, as_of, recorded_at, inertia,
+           elbow, chosen) VALUES ('segment-1', 3, 'r', '2026-03-01', now(), 1, true, true)"""
+    )
+    before = [column.name for column in curve.columns]
+    new = contracts.Column("purity", "integer", "How pure a segment is.", required=True)
+    longer = replace(curve, columns=(*curve.columns[:3], new, *curve.columns[3:]))
+    house.deploy_table(warehouse, longer)
+    house.deploy_view(warehouse, longer)
+    shown = warehouse.execute("SELECT * FROM bi.segment_curve")
+    assert [column.name for column in shown.description] == [*before, "purity"]
+    assert shown.fetchone()[-1] is None
 
 
 def test_the_readers_role_reads_bi_and_nothing_else(warehouse):

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from psycopg import sql
 
-from include import contracts, warehouse
+from include import contracts, domains, warehouse
 from include.contracts import Column, Table
 from include.errors import ConfigError, InputError, QualityError
 from include.landing import rules
@@ -77,12 +77,15 @@ def load(source: Source, entity_name: str, db: warehouse.Connection, *, run_id: 
 
 
 def newest_order(db: warehouse.Connection, *, before: datetime | None = None) -> datetime | None:
-    """The newest landed order's moment (before ``before``), or None when there is none."""
+    """The newest landed order's moment (before ``before``), or None when there is none.
+
+    Quotes, cancelled and other orders that were not meant (by the domain) do not count.
+    """
     row = db.execute(
         """SELECT max(ordered_at) FROM landing.customer_order
-           WHERE deleted_at IS NULL
+           WHERE deleted_at IS NULL AND status IS DISTINCT FROM ALL (%(not_meant)s)
            AND (%(before)s::timestamptz IS NULL OR ordered_at < %(before)s)""",
-        {"before": before},
+        {"before": before, "not_meant": list(domains.load().test_order_statuses)},
     ).fetchone()
     return None if row is None else row[0]
 
@@ -98,7 +101,9 @@ def require_order_before(db: warehouse.Connection, moment: datetime) -> None:
         Naming the first order's day, or what is empty.
     """
     row = db.execute(
-        "SELECT min(ordered_at) FROM landing.customer_order WHERE deleted_at IS NULL"
+        """SELECT min(ordered_at) FROM landing.customer_order
+           WHERE deleted_at IS NULL AND status IS DISTINCT FROM ALL (%s)""",
+        [list(domains.load().test_order_statuses)],
     ).fetchone()
     first = None if row is None else row[0]
     if first is None and not db.execute("SELECT FROM landing.customer LIMIT 1").fetchall():
@@ -245,10 +250,11 @@ def _sweep(
         db.execute(warehouse.text(f"ANALYZE {keys}"))
     gone = f"""t.deleted_at IS NULL
         AND NOT EXISTS (SELECT FROM {keys} AS k WHERE k.source_id = t.source_id)"""
-    row = db.execute(
+    row = db.execute(  # a join: as a condition it would look through all keys for every row
         warehouse.text(
-            f"SELECT count(*) FILTER (WHERE {gone}), count(*) FROM {part} AS t "
-            "WHERE t.deleted_at IS NULL"
+            f"""SELECT count(*) FILTER (WHERE k.source_id IS NULL), count(*) FROM {part} AS t
+                LEFT JOIN (SELECT DISTINCT source_id FROM {keys}) AS k USING (source_id)
+                WHERE t.deleted_at IS NULL"""
         )
     ).fetchone()
     vanished, known = row or (0, 0)

@@ -151,14 +151,17 @@ def _reason(table: Table) -> str:
     cases = []
     for column in table.own_columns:
         allowed = f": {', '.join(column.values)}" if column.values else ""
-        bounds = " to ".join(
-            f"{bound:g}" if bound is not None else "any"
-            for bound in (column.minimum, column.maximum)
-        )
+        bounds = "finite, of at most twelve digits before the point"
+        if column.type == "timestamptz":
+            bounds = "the years 1 to 9999"
+        if column.minimum is not None:
+            bounds += f", at least {column.minimum:g}"
+        if column.maximum is not None:
+            bounds += f", at most {column.maximum:g}"
         words = {
             "required": REASONS["required"],
             "type": f"{REASONS['type']} {column.type}",
-            "range": f"{REASONS['range']} ({bounds}, finite)",
+            "range": f"{REASONS['range']}: {bounds}",
             "values": f"{REASONS['values']}{allowed}",
         }
         cases += [

@@ -110,14 +110,16 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         server = postgres.start(home, durable=False)
         place = Place(home, server)
         try:
+            import time, sys; T=time.time()
+            def P(x): print(f"TT {x} {time.time()-T:.1f}", file=sys.stderr)
             settings = airflow.environment(home, metadata="airflow_run")
             command.warm_up(settings)  # goes on beside the next two
-            _make_crm(place)
-            airflow.migrate(home, settings)
+            _make_crm(place); P('crm')
+            airflow.migrate(home, settings); P('migrate')
             answer = place.run(AS_OF=AS_OF)
-            assert (answer.status, answer.err) == (0, ""), answer
+            assert (answer.status, answer.err) == (0, ""), answer; P("run "+answer.out)
             copy_database(server.url_admin, "warehouse", name="good")
-            copy_database(server.url_admin, "airflow_run", name="quiet")
+            copy_database(server.url_admin, "airflow_run", name="quiet"); P("copies")
             yield place
         finally:
             postgres.remove(home)

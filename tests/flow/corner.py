@@ -31,9 +31,9 @@ Order = tuple[str, str, str, list[tuple[str, int, float]]]
 """number, customer, moment, lines of (product, quantity, price)."""
 
 
-def mapping(*entities: str) -> str:
-    """A mapping of the corner shop with these entities."""
-    return "connection: corner\nentities:" + "".join(entities)
+def mapping(connection: str, *entities: str) -> str:
+    """A mapping of the corner shop with these entities, under a connection of its own."""
+    return f"connection: {connection}\nentities:" + "".join(entities)
 
 
 def checkout(folder: Path, **mappings: str) -> Path:
