@@ -83,7 +83,7 @@ def newest_order(db: warehouse.Connection, *, before: datetime | None = None) ->
     """
     row = db.execute(
         """SELECT max(ordered_at) FROM landing.customer_order
-           WHERE deleted_at IS NULL AND status IS DISTINCT FROM ALL (%(not_meant)s)
+           WHERE deleted_at IS NULL AND (status = ANY(%(not_meant)s)) IS NOT TRUE
            AND (%(before)s::timestamptz IS NULL OR ordered_at < %(before)s)""",
         {"before": before, "not_meant": list(domains.load().test_order_statuses)},
     ).fetchone()
@@ -102,7 +102,7 @@ def require_order_before(db: warehouse.Connection, moment: datetime) -> None:
     """
     row = db.execute(
         """SELECT min(ordered_at) FROM landing.customer_order
-           WHERE deleted_at IS NULL AND status IS DISTINCT FROM ALL (%s)""",
+           WHERE deleted_at IS NULL AND (status = ANY(%s)) IS NOT TRUE""",
         [list(domains.load().test_order_statuses)],
     ).fetchone()
     first = None if row is None else row[0]

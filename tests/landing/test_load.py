@@ -11,7 +11,7 @@ import pymysql
 import pytest
 
 from include import landing
-from include.errors import ConfigError, QualityError, ResourceError
+from include.errors import ConfigError, InputError, QualityError, ResourceError
 from include.sources import Source
 
 PRODUCT = {
@@ -268,3 +268,21 @@ def test_a_wrong_connection_is_one_line_with_the_variable_to_check(warehouse, mo
 def test_a_source_without_rows_is_a_success(crm, warehouse):
     crm.execute("TRUNCATE goods")
     assert landing.load(source(product=PRODUCT), "product", warehouse, run_id="r1").read == 0
+
+
+def test_the_newest_order_is_the_newest_that_was_meant(crm, warehouse):
+    crm.execute("CREATE TABLE bills (id int, at timestamptz, state text)")
+    crm.execute(
+        """INSERT INTO bills VALUES (1, '2026-01-01Z', 'paid'), (2, '2026-01-05Z', NULL),
+           (3, '2026-01-09Z', 'cancelled'), (4, '2026-01-08Z', 'quote')"""
+    )
+    query = "SELECT id AS source_id, at AS ordered_at, state AS status FROM bills"
+    bills = source(customer_order={"select": query})
+    assert landing.newest_order(warehouse) is None
+    landing.load(bills, "customer_order", warehouse, run_id="r1")
+    first, fifth = (datetime.fromisoformat(f"2026-01-0{day}T00:00+00:00") for day in (1, 5))
+    assert landing.newest_order(warehouse) == fifth
+    assert landing.newest_order(warehouse, before=fifth) == first
+    landing.require_order_before(warehouse, fifth)
+    with pytest.raises(InputError, match="before any order, the first is of 2026-01-01"):
+        landing.require_order_before(warehouse, first)
