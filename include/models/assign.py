@@ -15,14 +15,18 @@ from include import domains, profile
 from include.models import files, naming, registry, store
 from include.models.base import fitted_features, matrix, single_thread
 from include.models.registry import Champion, Connection
-from include.models.rfm import PROSPECT, rfm
+from include.models.rfm import PROSPECT, dominant, rfm
 from include.models.train import outdated
 
 log = logging.getLogger(__name__)
 
 NAME = "segment"
 DIGITS = 6
-PROSPECT_WORDS = ("no purchase yet", "Known, but has not bought anything so far.")
+SHARE_DIGITS = 9
+PROSPECT_WORDS = (
+    "no purchase on record",
+    "Known, but without an order that was bought and not only returned.",
+)
 
 
 def assign(db: Connection, folder: Path, as_of: date, out: Path) -> dict[str, Any]:
@@ -96,17 +100,16 @@ def described(members: pd.DataFrame, profiles: pd.DataFrame, words: Words) -> pd
     rows = []
     for key, rows_of in members.groupby("segment_key"):
         own = profiles.loc[rows_of.index]
-        counts = rows_of["rfm_segment"].value_counts()
-        most = min(counts[counts == counts.max()].index)
+        share = own["revenue"].sum() / total if total > 0 else np.nan
         rows.append({
             "segment_key": key,
             "name": words[key][0],
             "rule": words[key][1],
             "customers": len(own),
             "customer_share": len(own) / len(profiles),
-            "revenue_share": own["revenue"].sum() / total if total > 0 else np.nan,
+            "revenue_share": round(share, SHARE_DIGITS) + 0.0,  # -0.0 + 0.0 is 0.0
             "distinguishing_features": naming.differences(own, profiles),
-            "suggested_action": actions.get(most),
+            "suggested_action": actions.get(dominant(rows_of["rfm_segment"])),
         })
     columns = [
         "segment_key", "name", "rule", "customers", "customer_share", "revenue_share",

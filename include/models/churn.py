@@ -32,7 +32,7 @@ class Churn(Classifier):
         reasons[profiles["recency_days"] > LAPSED_DAYS] = (
             f"no purchase for more than {LAPSED_DAYS} days"
         )
-        reasons[profiles["recency_days"].isna()] = "no purchase yet"
+        reasons[profiles["recency_days"].isna()] = "no purchase on record"
         return reasons
 
     def naive(self, profiles: pd.DataFrame) -> pd.Series:

@@ -29,16 +29,18 @@ NOTABLE = 0.2
 ALIKE = 0.7  # correlation
 
 
-def names(centres: Numbers, columns: list[str]) -> list[str]:
+def names(centres: Numbers, columns: list[str], groups: list[str]) -> list[str]:
     """A different name for each centre: what sets it apart, the clearest words.
 
-    ``centres`` has shape (segments, columns), in deviations from the average customer. Names that
-    would be equal get more words, and a number when there are none left.
+    ``centres`` has shape (segments, columns), in deviations from the average customer. One that
+    nothing sets apart is named by its entry in ``groups``, the RFM group of most of its customers.
+    Names that would be equal get more words, and a number when there are none left.
     """
     wanted = [MOST_WORDS] * len(centres)
     for _ in columns:
         found = [
-            _name(centre, columns, count) for centre, count in zip(centres, wanted, strict=True)
+            _name(centre, columns, group, count)
+            for centre, group, count in zip(centres, groups, wanted, strict=True)
         ]
         counts = Counter(found)
         wanted = [count + (counts[name] > 1) for name, count in zip(found, wanted, strict=True)]
@@ -50,20 +52,25 @@ def names(centres: Numbers, columns: list[str]) -> list[str]:
     return distinct
 
 
-def _name(centre: Numbers, columns: list[str], most: int) -> str:
-    """The ``most`` clearest words; those beyond the usual number need not be clear."""
+def _name(centre: Numbers, columns: list[str], group: str, most: int) -> str:
+    """The ``most`` clearest words; those beyond the usual number need not be clear.
+
+    Where none is clear, the group stands in the place of the clear ones.
+    """
     order = np.argsort(-np.abs(centre), kind="stable")
     told = {
         columns[place]: centre[place]
         for rank, place in enumerate(order)
         if rank < most and (abs(centre[place]) >= CLEAR or rank >= MOST_WORDS)
     }
+    clear = any(abs(value) >= CLEAR for value in told.values())
+    mostly = [] if clear else [f"mostly {group.replace('_', ' ')}"]
     words = [
         ("very " if abs(told[column]) >= STRONG else "") + WORDS[column][int(told[column] > 0)]
         for column in WORDS
         if column in told
     ]
-    return ", ".join(words) or "average"
+    return ", ".join(mostly + words)
 
 
 def rule(members: pd.DataFrame, columns: list[str]) -> str:

@@ -27,7 +27,7 @@ class Purchase(Classifier):
     def ineligible(self, profiles: pd.DataFrame) -> pd.Series:
         """Return why there is nothing to go by: never bought."""
         reasons = pd.Series(None, index=profiles.index, dtype="object")
-        reasons[profiles["recency_days"].isna()] = "no purchase yet"
+        reasons[profiles["recency_days"].isna()] = "no purchase on record"
         return reasons
 
     def naive(self, profiles: pd.DataFrame) -> pd.Series:

@@ -2,7 +2,8 @@
 
 Exact for linear models: the raw score is the intercept plus the sum of coefficient x standardised
 value, and standardised values are 0 on average, so each term says how far a feature moves this
-customer from the average one.
+customer from the average one. Their sum says on which side of the average customer of the training
+the score lies: above it, what raises the score comes first, below it, what lowers it.
 """
 
 import re
@@ -43,7 +44,7 @@ def contributions(pipeline: Pipeline, profiles: pd.DataFrame) -> pd.DataFrame:
 
 
 def reasons(pipeline: Pipeline, profiles: pd.DataFrame) -> pd.DataFrame:
-    """The three features that move each score most, largest first: reason_1 to reason_3."""
+    """The three features that say most about each score: reason_1 to reason_3, see ``ranked``."""
     terms = contributions(pipeline, profiles)
     found = pd.DataFrame(
         None,
@@ -54,12 +55,22 @@ def reasons(pipeline: Pipeline, profiles: pd.DataFrame) -> pd.DataFrame:
     if terms.empty:
         return found
     values = terms.to_numpy()
-    order = np.argsort(-np.abs(values), axis=1, kind="stable")[:, :COUNT]
+    order = ranked(values)[:, :COUNT]
     for rank in range(order.shape[1]):
         largest = order[:, rank]
         sizes = np.take_along_axis(values, largest[:, None], axis=1)[:, 0]
         found[f"reason_{rank + 1}"] = _words(terms.columns, largest, sizes, profiles)
     return found
+
+
+def ranked(terms: Numbers) -> npt.NDArray[np.int64]:
+    """Columns of each row: those that pull as their sum does by size, then the others by size.
+
+    A score on the average itself counts as above. ``terms`` and the result: (customers, features).
+    """
+    side = np.where(terms.sum(axis=1, keepdims=True) < 0, -1.0, 1.0)
+    against = terms * side <= SMALLEST
+    return np.lexsort((-np.abs(terms), against), axis=1)
 
 
 def _words(

@@ -142,16 +142,16 @@ def _insert_metrics(db: Connection, run: ModelRun, run_id: str) -> None:
 
 
 def _insert_readiness(db: Connection, run: ModelRun, run_id: str) -> None:
-    with db.cursor() as cursor:  # a run for a past day does not overwrite what is known of a later
+    """Say what the newest day's training asked for; a past day does not change what is known."""
+    later = "SELECT 1 FROM ops.model_readiness WHERE model = %s AND as_of > %s"
+    if db.execute(later, [run.model, run.as_of]).fetchone():
+        return
+    db.execute("DELETE FROM ops.model_readiness WHERE model = %s", [run.model])
+    with db.cursor() as cursor:
         cursor.executemany(
-            """INSERT INTO ops.model_readiness AS known (model, requirement, run_id, as_of,
+            """INSERT INTO ops.model_readiness (model, requirement, run_id, as_of,
                    recorded_at, needed, found, gap)
-               VALUES (%s, %s, %s, %s, now(), %s, %s, %s)
-               ON CONFLICT (model, requirement) DO UPDATE
-               SET run_id = excluded.run_id, as_of = excluded.as_of, gap = excluded.gap,
-                   recorded_at = excluded.recorded_at, needed = excluded.needed,
-                   found = excluded.found
-               WHERE known.as_of <= excluded.as_of""",
+               VALUES (%s, %s, %s, %s, now(), %s, %s, %s)""",
             [
                 (run.model, r.requirement, run_id, run.as_of, r.needed, r.found, r.gap)
                 for r in run.readiness

@@ -50,6 +50,15 @@ def rfm(profiles: pd.DataFrame) -> pd.DataFrame:
     return found
 
 
+def dominant(groups: pd.Series) -> str:
+    """The group that most belong to; of equals the first by name.
+
+    >>> dominant(pd.Series(["loyal", "at_risk", "loyal", "at_risk", "lost"]))
+    'at_risk'
+    """
+    return str(groups.mode().iloc[0])
+
+
 def _groups(r: pd.Series, fm: pd.Series, order_count: pd.Series) -> npt.NDArray[np.object_]:
     grid = [
         ((r >= 4) & (fm >= 4), "champions"),

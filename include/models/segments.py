@@ -3,7 +3,9 @@
 There is no later date to test on: a segmentation passes the gate when there are enough customers,
 when random halves of them give the same segments, and when its segments are clearer than those of
 the same values shuffled. One that passes replaces the champion without a contest: it describes the
-newest customers, and the keys carry over. ``assign`` says what is in use.
+newest customers, and the keys carry over: from the champion of the day, or, for a day before any,
+from the one in use now. That is no leak: a key is a name, no figure rests on it. ``assign`` says
+what is in use.
 """
 
 import hashlib
@@ -26,6 +28,7 @@ from include.models.base import fitted_features, matrix, single_thread
 from include.models.clusters import Choice, Numbers, Point
 from include.models.gate import Decision, Requirement
 from include.models.registry import Champion, Connection, Metric, ModelRun
+from include.models.rfm import dominant, rfm
 from include.models.train import libraries, outdated
 
 __all__ = ["assign", "keep_keys", "train"]
@@ -65,18 +68,20 @@ def train(
     """
     if segments is not None and not 2 <= segments <= MOST_SEGMENTS:
         raise InputError(f"segments {segments}: give 2 to {MOST_SEGMENTS}, or none for automatic")
-    values = _values(_buyers(profile.frame(folder, as_of).sort_index()), seed)
+    profiles = profile.frame(folder, as_of).sort_index()
+    values = _values(_buyers(profiles), seed)
+    groups = rfm(profiles)["rfm_segment"].loc[values.index]
     ready = _requirements(values, segments or domains.load().segments.fewest)
     card = _card(folder, values, segments, seed)
     version = registry.version(NAME, as_of, **card["made_of"])
     if decided := registry.decision(db, version):
         return registry.summary(version, decided)
-    champion, last = registry.champion(db, NAME, as_of=as_of), _last_number(db)
+    champion = registry.champion(db, NAME, as_of=as_of) or registry.champion(db, NAME)
     if refusal := gate.readiness(ready):
         found = Found(refusal)
     else:
         with single_thread():
-            found = _find(values, segments, seed, champion, last)
+            found = _find(values, groups, segments, seed, champion, _last_number(db))
     run = _run(version, as_of, card, ready, found)
     with db.transaction():
         if registry.record(db, run, run_id=run_id):
@@ -166,7 +171,12 @@ def _last_number(db: Connection) -> int:
 
 
 def _find(
-    values: pd.DataFrame, segments: int | None, seed: int, champion: Champion | None, last: int
+    values: pd.DataFrame,
+    groups: pd.Series,
+    segments: int | None,
+    seed: int,
+    champion: Champion | None,
+    last: int,
 ) -> Found:
     """Choose k, fit, judge, give keys and words."""
     bounds = domains.load().segments
@@ -180,7 +190,7 @@ def _find(
     pipeline = clusters.fit(values, choice.k, seed=seed)
     old = _old_keys(champion, values)
     keys, last = keep_keys(pipeline, values, old, last)
-    card = _words(pipeline, values, keys) | {
+    card = _words(pipeline, values, groups, keys) | {
         "k": choice.k,
         "choice": choice.reason,
         "last_number": last,
@@ -258,14 +268,17 @@ def keep_keys(
     return [str(key) for key in keys], last
 
 
-def _words(pipeline: Pipeline, values: pd.DataFrame, keys: list[str]) -> dict[str, Any]:
+def _words(
+    pipeline: Pipeline, values: pd.DataFrame, groups: pd.Series, keys: list[str]
+) -> dict[str, Any]:
     labels = pipeline[-1].labels_
     columns = fitted_features(pipeline)
-    rules = [naming.rule(values[labels == number], columns) for number in range(len(keys))]
+    numbers = range(len(keys))
+    most = [dominant(groups[labels == number]) for number in numbers]
     return {
         "keys": keys,
-        "names": naming.names(pipeline[-1].cluster_centers_, columns),
-        "rules": rules,
+        "names": naming.names(pipeline[-1].cluster_centers_, columns, most),
+        "rules": [naming.rule(values[labels == number], columns) for number in numbers],
     }
 
 

@@ -136,14 +136,14 @@ def baselines(held: Trial, shop: Lists) -> list[Figure]:
     """What the lists must beat: popularity ever and of late; for repeat the own frequency, too."""
     ever = compile_recipe(Recipe(popularity_days=2**31), held.data)
     recent = compile_recipe(Recipe.popular(shop), held.data)
-    frequency = compile_recipe(Recipe(repeat_half_life_days=math.inf), held.data)
+    decayed = compile_recipe(Recipe(), held.data)
     return [
         *judge_explore(held, ever, "popularity"),
         *judge_explore(held, recent, "recent_popularity"),
         *judge_popular(held, ever, "popularity"),
         *judge_popular(held, recent, "recent_popularity"),
-        *judge_repeat(held, frequency, "personal_frequency"),
-        *judge_repeat(held, recent, "decayed_frequency"),
+        *judge_repeat(held, recent, "personal_frequency"),
+        *judge_repeat(held, decayed, "decayed_frequency"),
     ]
 
 

@@ -1,6 +1,6 @@
 """The settings of the lists: training chooses them, the model card keeps them."""
 
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from include.domains import Lists
@@ -27,7 +27,7 @@ class Recipe:
     lift: float = 2.0
     popularity_weight: float = 0.01
     popularity_days: int = 30
-    repeat_half_life_days: float = 90.0
+    repeat_half_life_days: float | None = 90.0  # None: no order ages
     repeat_lift: float = 0.0
     cadence: float = 0.0
 
@@ -49,5 +49,21 @@ class Recipe:
 
     @classmethod
     def popular(cls, shop: Lists) -> "Recipe":
-        """What is used while no maker has shown itself better: popularity."""
-        return cls(neighbours=shop.neighbours, popularity_days=shop.popularity_days)
+        """What is used while no maker has shown itself better, and what each list must beat.
+
+        Explore by popularity, repeat by plain personal frequency: the number of orders.
+        """
+        return cls(
+            neighbours=shop.neighbours,
+            popularity_days=shop.popularity_days,
+            repeat_half_life_days=None,
+        )
+
+    def with_repeat(self, other: "Recipe") -> "Recipe":
+        """This recipe with the repeat list of another."""
+        return replace(
+            self,
+            repeat_half_life_days=other.repeat_half_life_days,
+            repeat_lift=other.repeat_lift,
+            cadence=other.cadence,
+        )

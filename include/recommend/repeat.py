@@ -1,5 +1,6 @@
 """The repeat list: what a customer buys again and again; how often, how lately, when due."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,8 +33,11 @@ class Habit:
     due: Floats
 
 
-def habits(data: Interactions, half_life_days: float, first: int, last: int) -> Habit:
-    """Work out the habits of the customers numbered first to last - 1."""
+def habits(data: Interactions, half_life_days: float | None, first: int, last: int) -> Habit:
+    """Work out the habits of the customers numbered first to last - 1.
+
+    Without a half-life no order ages: ``decayed`` is ``orders``.
+    """
     start, end = np.searchsorted(data.customer, [first, last])
     customer, product = data.customer[start:end], data.product[start:end]
     age_days = data.age_days[start:end]
@@ -41,7 +45,9 @@ def habits(data: Interactions, half_life_days: float, first: int, last: int) -> 
     new[1:] = (np.diff(customer) != 0) | (np.diff(product) != 0)
     entry = np.cumsum(new) - 1
     count = int(new.sum())
-    decayed = np.bincount(entry, weights=np.exp2(-age_days / half_life_days), minlength=count)
+    decayed = np.bincount(
+        entry, weights=np.exp2(-age_days / (half_life_days or math.inf)), minlength=count
+    )
     newest = np.flatnonzero(np.append(new, True)[1:])
     gap = _median_gap(entry, age_days, count)
     due = np.where(np.isnan(gap), 0.5, np.minimum(1.0, age_days[newest] / gap))

@@ -50,7 +50,8 @@ def train(db: psycopg.Connection[Any], folder: Path, *, as_of: date, run_id: str
     Returns
     -------
     model_version, promoted, decision, reason. The same input is the same version: training again
-    gives what was decided then.
+    gives what was decided then. A repeat list that is not better than plain personal frequency on
+    the last window gives way to it; that is no matter for the gate.
     """
     shop = domains.load().lists
     days = timedelta(shop.test_days)
@@ -61,17 +62,18 @@ def train(db: psycopg.Connection[Any], folder: Path, *, as_of: date, run_id: str
     earlier = trial(folder, as_of - 2 * days, as_of - days, most=CUSTOMERS_TRIED)
     ready = _requirements(test, earlier)
     window = f"chosen on the {shop.test_days} days from {as_of - 2 * days}, judged on those after"
-    outcome, recipe = gate.readiness(ready), None
+    outcome, recipe, words = gate.readiness(ready), None, None
     metrics: list[registry.Metric] = []
     if outcome is None:
-        recipe = choose(earlier, shop)
+        recipe, words = _never_below(test, choose(earlier, shop), shop)
         outcome, metrics = _judged(test, recipe, _champion(db, as_of), shop)
+        outcome = replace(outcome, reason=f"{outcome.reason}; repeat list: {words}")
     run = registry.ModelRun(
         model=MODEL,
         model_version=version,
         as_of=as_of,
         window=window,
-        card=_card(recipe, test, folder),
+        card=_card(recipe, test, folder) | {"repeat": words},
         artifact=None,
         metrics=metrics,
         readiness=ready,
@@ -85,9 +87,9 @@ def train(db: psycopg.Connection[Any], folder: Path, *, as_of: date, run_id: str
 
 def _requirements(test: Trial, earlier: Trial) -> list[gate.Requirement]:
     """How many customers with a history bought something new to them, in each window."""
-    found = {"the test window": test.with_history, "the window before": earlier.with_history}
+    found = {"test": test.with_history, "choosing": earlier.with_history}
     return [
-        gate.Requirement(f"customers who bought something new in {name}", CUSTOMERS_NEEDED, count)
+        gate.Requirement(f"{name}_customers_with_new_product", CUSTOMERS_NEEDED, count)
         for name, count in found.items()
     ]
 
@@ -106,10 +108,30 @@ def choose(held: Trial, shop: Lists) -> Recipe:
     half_lives = (30.0, 90.0, 365.0)
     best = _best(held, (replace(best, history_half_life_days=h) for h in half_lives), judge_explore)
     settings = product((0.0, 2.0, 5.0), (0.0, 0.5, 2.0))
-    habit = _best(
-        held, (replace(start, repeat_lift=a, cadence=c) for a, c in settings), judge_repeat
+    tuned = [Recipe(popularity_days=shop.popularity_days, repeat_lift=a, cadence=c)
+             for a, c in settings]  # fmt: skip
+    return best.with_repeat(_best(held, [start, *tuned], judge_repeat))  # start: frequency alone
+
+
+def _never_below(test: Trial, recipe: Recipe, shop: Lists) -> tuple[Recipe, str]:
+    """The recipe, its repeat list plain unless better on the last window; and which, in words.
+
+    The gate compares explore lists alone: without this a repeat list could be published that is
+    below its baseline.
+    """
+    plain = Recipe.popular(shop)
+    tuned = plain.with_repeat(recipe)
+    if tuned == plain:
+        return recipe, "plain personal frequency, which nothing tried was better than"
+    own, other = (
+        _value(judge_repeat(test, compile_recipe(made, test.data), ""), CHOSEN_BY)
+        for made in (plain, tuned)
     )
-    return replace(best, repeat_lift=habit.repeat_lift, cadence=habit.cadence)
+    figures = f"({other:.4f} against {own:.4f})"
+    if other > own:
+        return recipe, f"tuned, beats personal frequency {figures}"
+    words = f"plain personal frequency: the tuned one is not better {figures}"
+    return recipe.with_repeat(plain), words
 
 
 def _best(held: Trial, recipes: Iterable[Recipe], judge: Judge) -> Recipe:
@@ -169,7 +191,7 @@ def _card(recipe: Recipe | None, test: Trial, folder: Path) -> dict[str, Any]:
         "recipe": None if recipe is None else recipe.settings(),
         "chosen_by": CHOSEN_BY,
         "baseline": BASELINE,
-        "otherwise": "without a champion the explore list is recent popularity",
+        "otherwise": "without a champion the lists are their baselines",
         "customers": test.data.shape[0],
         "products": test.data.shape[1],
         "purchases": len(test.data.customer),

@@ -20,6 +20,23 @@ def test_the_feature_that_decides_comes_first_with_its_direction(profiles, label
     assert set(found[labels == 0]) == {"Time since the last order: 1 days (lowers it)"}
 
 
+def test_what_pulls_with_the_score_comes_before_what_pulls_against_it(profiles, labels):
+    model = Churn().fit(profiles, labels, seed=0)
+    terms = reasons.contributions(model.pipeline, profiles)
+    above = terms.sum(axis=1) > 0
+    largest = terms.to_numpy()[range(len(terms)), terms.abs().to_numpy().argmax(axis=1)]
+    against = (largest < 0) == above
+    assert against.sum() > 5  # else this test could not tell
+    first = reasons.reasons(model.pipeline, profiles)["reason_1"]
+    assert first[above].str.endswith("(raises it)").all()
+    assert first[~above].str.endswith("(lowers it)").all()
+
+
+def test_with_the_score_then_against_it_each_by_size():
+    terms = np.array([[-3.0, 1.0, 2.5, 0.0], [3.0, -1.0, -2.5, 0.0], [-3.0, 4.0, 0.0, 0.0]])
+    assert reasons.ranked(terms)[:, :3].tolist() == [[2, 1, 0], [2, 1, 0], [1, 0, 2]]
+
+
 def test_a_missing_value_is_said_to_be_unknown(profiles, labels):
     unknown = profiles["gap_days_mean"].isna()
     model = Churn().fit(profiles, unknown.astype(int), seed=0)

@@ -62,6 +62,14 @@ def test_readiness_keeps_the_newest_day(warehouse):
     ).fetchall() == [("churn", "history_days", 210, 30, 180)]
 
 
+def test_readiness_forgets_what_the_newest_training_no_longer_asks_for(warehouse):
+    for version, day, name in (("a", 10, "old name"), ("b", 10, "days"), ("c", 5, "past")):
+        ready = [Requirement(name, 210, 30)]
+        registry.record(warehouse, run(version, day, False, readiness=ready), run_id="r")
+    found = warehouse.execute("SELECT requirement FROM bi.model_readiness").fetchall()
+    assert found == [("days",)]
+
+
 def test_a_failure_leaves_nothing(warehouse):
     broken = run("a", 1, metrics=[Metric("test", "auc", "all", None, None)])
     with pytest.raises(registry.psycopg.errors.NotNullViolation):

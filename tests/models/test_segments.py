@@ -5,9 +5,11 @@ import pytest
 from include import profile
 from include.errors import InputError
 from include.models import clusters, naming, segments, value
+from include.models.assign import described
+from include.models.base import features
 from include.models.clusters import Point
 from tests.models.conftest import AS_OF
-from tests.models.test_train import THIN
+from tests.models.test_train import THIN, order
 from tests.snapshots import write_snapshot
 
 COLUMNS = ["order_count", "revenue", "avg_order_value", "recency_days"]
@@ -78,16 +80,25 @@ def test_a_new_segment_gets_a_number_that_was_never_given():
 
 def test_names_tell_what_sets_a_segment_apart():
     centres = np.array([[1.5, 0.9, 0.1, -0.8], [-0.7, -0.2, 0.0, 0.1], [0.1, 0.1, 0.0, 0.2]])
-    assert naming.names(centres, COLUMNS) == [
+    assert naming.names(centres, COLUMNS, ["champions", "lost", "at_risk"]) == [
         "very frequent, high spend, recent",
         "few orders",
-        "average",
+        "mostly at risk",
+    ]
+
+
+def test_segments_that_nothing_sets_apart_are_told_apart_by_their_next_clearest_word():
+    centres = np.array([[0.3, 0.3, 0.1, -0.2], [0.3, 0.3, -0.1, -0.2], [0.1, 0.2, 0.0, 0.1]])
+    assert naming.names(centres, COLUMNS, ["at_risk", "at_risk", "loyal"]) == [
+        "mostly at risk, large orders",
+        "mostly at risk, small orders",
+        "mostly loyal",
     ]
 
 
 def test_names_are_different_even_where_segments_are_alike():
     centres = np.array([[1.0, 0.9, 0.8, 0.3], [1.0, 0.9, 0.8, -0.3], [1.0, 0.9, 0.8, -0.3]])
-    assert naming.names(centres, COLUMNS) == [
+    assert naming.names(centres, COLUMNS, ["loyal"] * 3) == [
         "frequent, high spend, large orders, long absent",
         "frequent, high spend, large orders, recent",
         "frequent, high spend, large orders, recent (2)",
@@ -117,6 +128,36 @@ def test_the_keys_of_a_later_training_are_those_of_the_champion(warehouse, habit
         segments.train(warehouse, habits, as_of=day, run_id="r", segments=3)
     keys = warehouse.execute("SELECT card -> 'keys' FROM ops.model_version").fetchall()
     assert [sorted(found) for (found,) in keys] == [["s1", "s2", "s3"]] * 3
+
+
+def test_a_past_day_trained_after_a_later_one_finds_its_keys(warehouse, habits):
+    for days in (0, 14, 7):
+        day = AS_OF - pd.Timedelta(days=days)
+        segments.train(warehouse, habits, as_of=day, run_id="r", segments=3)
+    keys = warehouse.execute("SELECT card -> 'keys' FROM ops.model_version").fetchall()
+    assert [sorted(found) for (found,) in keys] == [["s1", "s2", "s3"]] * 3
+
+
+def test_a_customer_with_returns_only_has_no_purchase_on_record(warehouse, tmp_path):
+    lines = [order(1, "2026-05-01"), order(2, "2026-05-01", -1)]
+    customers = [{"customer_id": 3, "signup_on": "2025-01-01"}]
+    folder = write_snapshot(tmp_path, order_line=lines, customer=customers)
+    segments.assign(warehouse, folder, AS_OF, tmp_path)
+    table = pd.read_parquet(tmp_path / "segment.parquet").set_index("segment_key")
+    assert table.loc["prospect", ["name", "rule", "customers"]].tolist() == [
+        "no purchase on record",
+        "Known, but without an order that was bought and not only returned.",
+        2,
+    ]
+
+
+def test_a_share_of_no_revenue_has_no_minus_sign():
+    members = pd.DataFrame({"segment_key": ["a", "b"], "rfm_segment": ["loyal", "lost"]})
+    profiles = pd.DataFrame(0.0, index=members.index, columns=features())
+    words = {"a": ("a", "."), "b": ("b", ".")}
+    for nothing in (-0.0, -1e-12):
+        table = described(members, profiles.assign(revenue=[10.0, nothing]), words)
+        assert [str(share) for share in table["revenue_share"]] == ["1.0", "0.0"]
 
 
 @pytest.mark.parametrize("tables", THIN.values(), ids=THIN)

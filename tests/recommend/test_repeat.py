@@ -13,10 +13,12 @@ from tests.snapshots import write_snapshot
 
 @pytest.fixture
 def habit_of(tmp_path):
-    def run(*lines, **recipe):
+    def run(*lines, half_life_days=90.0, **recipe):
         shelf = [product(n) for n in range(3)]
         data = read(write_snapshot(tmp_path / "s", product=shelf, order_line=lines), AS_OF)
-        return compile_recipe(Recipe(**recipe), data), habits(data, 90.0, 0, data.shape[0])
+        return compile_recipe(Recipe(**recipe), data), habits(
+            data, half_life_days, 0, data.shape[0]
+        )
 
     return run
 
@@ -42,6 +44,12 @@ def test_often_and_lately_comes_first_and_ties_by_product(habit_of):
     ranked, _ = repeat(made, habit, everyone, all_of_it, length=5)
     assert ranked.product.tolist() == [1, 2, 0]
     assert ranked.rank.tolist() == [1, 2, 3]
+
+
+def test_without_a_half_life_an_old_order_counts_as_much_as_a_new_one(habit_of):
+    lines = [line(1, 0, "2015-01-01"), line(1, 0, "2015-02-01"), line(1, 1, "2026-02-01")]
+    _, habit = habit_of(*lines, half_life_days=None)
+    assert habit.decayed.tolist() == habit.orders.tolist() == [2, 1]
 
 
 def test_cadence_and_popularity_raise_the_score(habit_of):

@@ -1,15 +1,20 @@
 """Choosing, judging and recording: what the registry holds after a training."""
 
+from datetime import timedelta
+
 import pytest
 
-from include import recommend
+from include import domains, recommend
 from include.models import registry
-from tests.recommend.shop import AS_OF, checkerboard, line
+from include.recommend import training
+from include.recommend.judge import trial
+from tests.recommend.shop import AS_OF, checkerboard, line, product
 from tests.snapshots import write_snapshot
 
+PLAIN = {"repeat_half_life_days": None, "repeat_lift": 0, "cadence": 0}
 
-@pytest.fixture
-def planted(tmp_path):
+
+def colours():
     """A checkerboard whose customers complete their colour in the two windows before as_of."""
     tables = checkerboard(customers=160, products=16)
     tables["order_line"] += [
@@ -19,7 +24,65 @@ def planted(tmp_path):
         if n // 2 % 2 == turn
         for p in range(n % 2, 16, 2)
     ]
-    return write_snapshot(tmp_path / "planted", **tables)
+    return tables
+
+
+@pytest.fixture
+def planted(tmp_path):
+    return write_snapshot(tmp_path / "planted", **colours())
+
+
+@pytest.fixture
+def habitual(tmp_path):
+    """Everyone bought one thing often, another one late; then ``first``, then ``second``."""
+
+    def write(first, second):
+        tables = colours()
+        tables["product"] += [product(16, name="often"), product(17, name="late")]
+        number = {"often": 16, "late": 17}
+        often = [(16, f"2025-0{month}-01") for month in range(1, 6)]
+        days = [*often, (17, "2025-12-20"), (number[first], "2026-01-20")]
+        days.append((number[second], "2026-02-20"))
+        tables["order_line"] += [line(n, p, day) for n in range(160) for p, day in days]
+        return write_snapshot(tmp_path / "habitual", **tables)
+
+    return write
+
+
+def repeat_part(recipe):
+    return {name: value for name, value in recipe.items() if name in PLAIN}
+
+
+def test_plain_personal_frequency_is_chosen_where_nothing_beats_it(habitual):
+    earlier = trial(habitual("often", "often"), AS_OF - timedelta(60), AS_OF - timedelta(30))
+    chosen = training.choose(earlier, domains.load().lists)
+    assert repeat_part(chosen.settings()) == PLAIN
+    assert chosen.maker is not None
+
+
+def test_repeat_settings_that_lose_on_the_last_window_are_not_published(warehouse, habitual):
+    folder, shop = habitual("late", "often"), domains.load().lists
+    earlier = trial(folder, AS_OF - timedelta(60), AS_OF - timedelta(30))
+    assert repeat_part(training.choose(earlier, shop).settings()) != PLAIN
+    made = recommend.train(warehouse, folder, as_of=AS_OF, run_id="r")
+    assert made["decision"] == "promoted", made["reason"]
+    card = registry.champion(warehouse, "recommend").card
+    assert repeat_part(card["recipe"]) == PLAIN
+    assert card["repeat"].startswith("plain personal frequency: the tuned one is not better")
+    assert made["reason"].endswith(f"; repeat list: {card['repeat']}")
+    repeat = "SELECT value = baseline FROM ops.model_metric WHERE slice LIKE 'repeat%'"
+    assert set(warehouse.execute(repeat).fetchall()) == {(True,)}
+
+
+def test_repeat_settings_that_win_twice_are_published(warehouse, habitual):
+    made = recommend.train(warehouse, habitual("late", "late"), as_of=AS_OF, run_id="r")
+    card = registry.champion(warehouse, "recommend").card
+    assert repeat_part(card["recipe"]) != PLAIN
+    assert "; repeat list: tuned, beats personal frequency (" in made["reason"]
+
+
+def test_without_a_champion_the_repeat_list_is_plain_personal_frequency():
+    assert repeat_part(recommend.Recipe.popular(domains.load().lists).settings()) == PLAIN
 
 
 def test_a_better_recipe_is_promoted_once_and_makes_the_lists(warehouse, planted, tmp_path):
@@ -56,5 +119,8 @@ def test_too_little_to_judge_is_said_and_nothing_is_promoted(warehouse, tmp_path
     outcome = recommend.train(warehouse, folder, as_of=AS_OF, run_id="one")
     assert outcome["decision"] == "not_ready"
     assert registry.champion(warehouse, "recommend") is None
-    gaps = warehouse.execute("SELECT gap FROM ops.model_readiness").fetchall()
-    assert gaps == [(30,), (30,)]
+    gaps = warehouse.execute("SELECT requirement, gap FROM ops.model_readiness ORDER BY 1")
+    assert gaps.fetchall() == [
+        ("choosing_customers_with_new_product", 30),
+        ("test_customers_with_new_product", 30),
+    ]
