@@ -1,13 +1,16 @@
 """The run ledger, ``ops.pipeline_run``: what each run is at, read, wrote, and why it failed."""
 
+import errno
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
 
-from include import warehouse
+import psycopg
+
+from include import paths, warehouse
 from include.connections import connect
-from include.errors import InputError, PortraitError
+from include.errors import InputError, PortraitError, ResourceError
 
 log = logging.getLogger(__name__)
 
@@ -81,6 +84,11 @@ def step(run_id: str) -> Iterator[warehouse.Connection]:
 
     The message is ours where the error is; of an unknown error only its kind, because its text
     could hold a row.
+
+    Raises
+    ------
+    ResourceError
+        If this machine's disk, or the warehouse's, is full.
     """
     done = False
     failure = "stopped from outside"
@@ -92,6 +100,12 @@ def step(run_id: str) -> Iterator[warehouse.Connection]:
     except PortraitError as error:
         failure = str(error)
         raise
+    except (OSError, psycopg.errors.DiskFull) as error:
+        if isinstance(error, OSError) and error.errno != errno.ENOSPC:
+            raise
+        disk = paths.home() if isinstance(error, OSError) else "the warehouse's server"
+        failure = f"{disk}: no space left on the disk; make room, then run again; nothing was lost"
+        raise ResourceError(failure) from error
     finally:
         if not done:
             _failed(run_id, failure)

@@ -22,7 +22,7 @@ from pathlib import Path
 from include import sources
 from include.errors import ResourceError
 from include.local import postgres, processes, state
-from include.local.rest import Client, NotAnswering
+from include.local.rest import Client, NotAnswering, Refused
 
 log = logging.getLogger(__name__)
 
@@ -163,6 +163,21 @@ def start(home: Path) -> Client:
     ResourceError
         If a part ends, or is not alive within four minutes; the message names its log.
     """
+    try:
+        client = _launch(home)
+    except ResourceError:
+        port = state.known_ports(home)["ui"]
+        stop(home)
+        if state.free(port):
+            raise
+        client = _launch(home)  # another program took the port while Airflow was starting
+    login = {"url": client.url, "user": client.user, "password": client.password}
+    state.write_json(home / "run" / "ui.json", login)
+    log.info("Airflow answers at %s", client.url)
+    return client
+
+
+def _launch(home: Path) -> Client:
     stop(home)
     port = state.port(home, "ui", FIRST_PORT)
     env = {**os.environ, **environment(home)}
@@ -175,9 +190,6 @@ def start(home: Path) -> Client:
         processes.start(home, name, command, env=env, log_file=home / "log" / f"{name}.log")
     client = Client(f"http://{state.LOOPBACK}:{port}", "admin", password)
     _wait(home, client, began)
-    login = {"url": client.url, "user": client.user, "password": password}
-    state.write_json(home / "run" / "ui.json", login)
-    log.info("Airflow answers at %s", client.url)
     return client
 
 
@@ -198,8 +210,8 @@ def _wait(home: Path, client: Client, began: datetime) -> None:
 def _missing(client: Client, began: datetime) -> list[str]:
     """Return the parts without a heartbeat since ``began``: older ones are of an earlier start."""
     try:
-        health = client.get("/api/v2/monitor/health", login=False)
-    except NotAnswering:
+        health = client.get("/api/v2/monitor/health")
+    except (NotAnswering, Refused):  # refused: another checkout's Airflow took the port meanwhile
         return ["api-server"]
     return [part for part in HEARTBEATS if not _fresh(health.get(part) or {}, part, began)]
 

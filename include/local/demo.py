@@ -24,7 +24,7 @@ from include.local.rest import Client
 SOURCES = ("shop", "support")
 EXAMPLES = {
     "Who are they?": """
-        SELECT name, customers, round(100 * revenue_share) AS revenue_percent, suggested_action
+        SELECT name, customers, round(100 * revenue_share) + 0 AS revenue_percent, suggested_action
         FROM bi.segment ORDER BY revenue_share DESC LIMIT 6""",
     "Who is about to leave?": """
         SELECT customer_id, round(score::numeric, 3) AS score, decile, reason_1

@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 
 from include import contracts
 from include.contracts import Column
-from include.errors import ConfigError, InputError
+from include.errors import ConfigError, InputError, ResourceError
 from include.snapshot.schema import SCHEMA
 
 log = logging.getLogger(__name__)
@@ -89,16 +89,24 @@ def compute(folder: Path, as_of: date, *, threads: int = 2) -> Path:
         If ``folder`` is no complete snapshot.
     ConfigError
         If the themes and the contract name different columns.
+    ResourceError
+        If the file cannot be written.
     """
     target = _path(folder, as_of)
     with open_snapshot(folder, threads) as (db, scratch):
         for theme in THEMES:
             db.execute(f"CREATE TEMP TABLE theme_{theme} AS {sql(theme, as_of)}")
         made = scratch / target.name
-        db.execute(
-            f"COPY ({_profile(_owners(db))}) TO '{_quoted(made)}' (FORMAT parquet, "
-            f"COMPRESSION zstd, KV_METADATA {{recipe: '{_recipe()}'}})"
-        )
+        try:
+            db.execute(
+                f"COPY ({_profile(_owners(db))}) TO '{_quoted(made)}' (FORMAT parquet, "
+                f"COMPRESSION zstd, KV_METADATA {{recipe: '{_recipe()}'}})"
+            )
+        except duckdb.IOException as error:
+            raise ResourceError(
+                f"profile: {target} cannot be written: {' '.join(str(error).split())[:200]}; "
+                "make room, then run again; nothing was lost"
+            ) from error
         made.replace(target)
     rows = pq.read_metadata(target).num_rows
     log.info("profile as of %s: %d customers, %d features", as_of, rows, len(features()))
