@@ -1,5 +1,5 @@
 # Every command works from a bare clone: the environment is brought up to the lock first.
-.PHONY: demo test run dsn stop clean doctor check bench lock init screenshots docs
+.PHONY: demo test test-long run dsn stop clean doctor check bench lock init screenshots docs
 PY := .venv/bin/python
 UV := uv==0.13.8
 export AS_OF SOURCES ONLY ROLE DB CUSTOMERS DATA DAYS
@@ -10,6 +10,9 @@ demo run dsn stop clean doctor bench init: .venv/ready
 
 test: .venv/ready
 	@$(PY) -m pytest
+
+test-long: .venv/ready
+	@$(PY) -m pytest -m slow
 
 check: .venv/ready
 	@$(PY) -m ruff format --check . && $(PY) -m ruff check . && $(PY) -m mypy

@@ -15,6 +15,7 @@ from unittest import mock
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 240
+METADATA = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
 ARGUMENTS = {"AS_OF", "SOURCES", "ONLY", "ROLE", "DB", "CUSTOMERS", "DATA", "DAYS"}
 
 
@@ -30,7 +31,7 @@ def clean_environment() -> dict[str, str]:
 def warm_up(settings: Mapping[str, str]) -> None:
     """Start the fork server; its imports go on while other things are made ready.
 
-    ``settings`` are Airflow's, the metadata database among them: importing Airflow fixes it.
+    ``settings`` are Airflow's, the metadata database among them.
     """
     told = clean_environment() | settings | {"AIRFLOW__LOGGING__LOGGING_LEVEL": "ERROR"}
     multiprocessing.get_context("forkserver").set_forkserver_preload(["tests.flow.warm"])
@@ -91,6 +92,16 @@ def _run(env: Mapping[str, str], said: str, tree: str) -> None:
         os.close(file)
     os.chdir(tree)
     sys.path.insert(0, tree)
+    _use_metadata()
     from include.local import commands
 
     sys.exit(commands.main(["run"]))
+
+
+def _use_metadata() -> None:
+    """Airflow, which the fork server imported, is to use the database that is set now."""
+    if METADATA in os.environ:
+        from airflow import settings
+
+        settings.configure_vars()
+        settings.configure_orm()

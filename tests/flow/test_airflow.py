@@ -1,8 +1,6 @@
 """The real Airflow: on loopback only, nothing without a login, the same flow by its assets."""
 
 import os
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -12,8 +10,8 @@ from rich.console import Console
 
 from include.local import airflow, processes
 from include.local.flow import Flow
-from include.local.rest import Client
-from tests.flow.conftest import Place, nothing_set
+from include.local.rest import Client, Refused
+from tests.flow.conftest import Place, assert_same, nothing_set
 
 LOOPBACK = {"127.0.0.1", "::1"}
 PUBLIC = ["/api/v2/dags", "/api/v2/connections", "/portrait/", "/portrait/api/summary"]
@@ -29,56 +27,56 @@ class Running:
 @pytest.fixture(scope="module")
 def running(prepared, place, demo_crm) -> Iterator[Running]:
     """Airflow's four processes over a copy of the prepared warehouse and its metadata."""
-    there = place(metadata="quiet")
+    there = place()
     before = there.shown()
-    with nothing_set(PORTRAIT_HOME=str(there.home), PORTRAIT_CRON="off", **there.settings, **demo_crm):
+    with nothing_set(
+        PORTRAIT_HOME=str(there.home), PORTRAIT_CRON="off", **there.settings, **demo_crm
+    ):
         try:
             yield Running(there, airflow.start(there.home), before)
         finally:
             airflow.stop(there.home)
 
 
-def of_airflow(place: Place) -> list[psutil.Process]:
-    """Every process that was told to use this state folder."""
-    told = str(place.home / "airflow")
-    return [process for process in psutil.process_iter() if told in _airflow_home(process)]
+def of_airflow(place: Place) -> set[psutil.Process]:
+    """Every process of the sessions that were started from this state folder."""
+    leaders = [processes.running(place.home, name) for name in airflow.COMPONENTS]
+    sessions = {leader.pid for leader in leaders if leader}
+    return {process for process in psutil.process_iter() if _session(process) in sessions}
 
 
-def _airflow_home(process: psutil.Process) -> str:
+def _session(process: psutil.Process) -> int | None:
     try:
-        return process.environ().get("AIRFLOW_HOME", "")
-    except psutil.Error:
-        return ""
+        return os.getsid(process.pid)
+    except ProcessLookupError:
+        return None
 
 
 def listening(process: psutil.Process) -> set[tuple[str, int]]:
-    found = process.net_connections(kind="tcp")
-    return {tuple(socket.laddr) for socket in found if socket.status == psutil.CONN_LISTEN}
-
-
-def status(client: Client, path: str) -> int:
     try:
-        with urllib.request.urlopen(client.url + path, timeout=30) as answer:
-            return answer.status
-    except urllib.error.HTTPError as error:
-        return error.code
+        found = process.net_connections(kind="tcp")
+    except psutil.NoSuchProcess:  # a task that has ended meanwhile
+        return set()
+    return {tuple(socket.laddr) for socket in found if socket.status == psutil.CONN_LISTEN}
 
 
 def test_a_run_of_the_scheduler_shows_what_make_run_shows(running):
     flow = Flow(running.client, Console(quiet=True))
-    flow.ready(["ingest_shop", "ingest_support", "profile", "publish"])
-    ingests = [flow.trigger("ingest_shop"), flow.trigger("ingest_support")]
-    flow.wait(ingests)
-    profiles = flow.followers(ingests, "profile")
+    flow.ready(["ingest_shop", "ingest_support", "profile", "train", "publish"])
+    ingest = flow.trigger("ingest_support")
+    flow.wait([ingest])
+    profiles = flow.followers([ingest], "profile")
     flow.wait(profiles)
-    flow.wait(flow.followers(profiles, "publish"))
-    assert running.place.generation() > 1
-    assert running.place.shown() == running.shown
+    publishes = flow.followers(profiles, "publish")
+    flow.wait(publishes)
+    assert (len(profiles), len(publishes)) == (1, 1)
+    assert running.place.generation() == 2
+    assert_same(running.place.shown(), running.shown)
 
 
 def test_every_port_is_on_the_loopback_address(running, prepared):
     postgres = processes.running(prepared.home, "postgres")
-    members = [*of_airflow(running.place), postgres, *postgres.children(recursive=True)]
+    members = {*of_airflow(running.place), postgres, *postgres.children(recursive=True)}
     ports = set().union(*map(listening, members))
     assert {address for address, _ in ports} <= LOOPBACK
     expected = {running.client.url.rpartition(":")[2], str(prepared.server.port)}
@@ -87,7 +85,10 @@ def test_every_port_is_on_the_loopback_address(running, prepared):
 
 @pytest.mark.parametrize("path", PUBLIC)
 def test_nothing_is_told_without_a_login(running, path):
-    assert status(running.client, path) == 401
+    anybody = Client(running.client.url, "", "")
+    with pytest.raises(Refused) as refused:
+        anybody.get(path, login=False)
+    assert refused.value.status == 401
 
 
 def test_health_is_told_to_anybody(running):
@@ -98,8 +99,10 @@ def test_health_is_told_to_anybody(running):
 
 
 def test_nothing_is_left_after_the_stop(running):
-    assert len(of_airflow(running.place)) >= 4
+    members = of_airflow(running.place)
+    members |= {child for member in members for child in member.children(recursive=True)}
+    assert len(members) > len(airflow.COMPONENTS)
     with nothing_set(PORTRAIT_HOME=str(running.place.home)):
         assert set(airflow.stop(running.place.home)) == set(airflow.COMPONENTS)
-    assert of_airflow(running.place) == []
+    assert [process for process in members if processes.alive(process)] == []
     assert not (running.place.home / "run" / "ui.json").exists()

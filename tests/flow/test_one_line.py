@@ -12,7 +12,7 @@ import pytest
 
 from tests.flow import corner
 from tests.flow.command import ROOT, Answer, clean_environment
-from tests.flow.conftest import Place
+from tests.flow.conftest import Place, assert_same
 
 SEVEN = [f"c{number}" for number in range(7)]
 ORDERS: list[corner.Order] = [
@@ -35,7 +35,7 @@ class Outcome:
         """It ended with one line like ``said``, and BI reads what it read before."""
         assert self.answer.status == 1
         assert re.match(said, self.answer.line), self.answer.line
-        assert self.place.shown() == self.before
+        assert_same(self.place.shown(), self.before)
 
     def assert_published(self, *notes: str) -> None:
         """It published, and added lines like ``notes``."""
@@ -191,7 +191,7 @@ def test_a_source_without_rows_is_told_and_the_others_stay(outcome):
         r"the select in corner\.yaml if that is wrong; nothing was lost",
         r"not mapped by corner: product, interaction, ticket, feedback, consent; ",
     )
-    assert done.place.shown() == done.before
+    assert_same(done.place.shown(), done.before)
     (landed,) = done.place.rows("SELECT count(*) FROM landing.customer WHERE deleted_at IS NULL")
     assert landed[0] > 400
 
@@ -219,7 +219,7 @@ def test_a_customer_with_returns_only_has_a_profile_and_a_segment(outcome):
     query = """SELECT order_count, revenue::float, recency_days, segment_name
                FROM bi.customer_profile JOIN bi.customer_segment USING (customer_id)
                JOIN bi.customer_key USING (customer_id) WHERE source_id = 'returner'"""
-    assert done.place.rows(query, reader=True) == [(0, -2.5, None, "no purchase yet")]
+    assert done.place.rows(query, reader=True) == [(0, -2.5, None, "no purchase on record")]
 
 
 def test_a_company_of_one_customer_is_portrayed(outcome):

@@ -30,8 +30,9 @@ class Secrets:
         for column in PERSONAL:
             query = sql.SQL(
                 """SELECT DISTINCT lower(btrim({c}::text)) FROM (
-                       SELECT {c} FROM landing.customer UNION ALL
-                       SELECT {c} FROM landing.customer_history) AS c WHERE btrim({c}::text) <> ''"""
+                       SELECT {c} FROM landing.customer
+                       UNION ALL SELECT {c} FROM landing.customer_history) AS c
+                   WHERE btrim({c}::text) <> ''"""
             ).format(c=sql.Identifier(column))
             self.values[column] = {value for (value,) in db.execute(query)}
         self.whole = set().union(*self.values.values())
