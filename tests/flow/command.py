@@ -92,16 +92,17 @@ def _run(env: Mapping[str, str], said: str, tree: str) -> None:
         os.close(file)
     os.chdir(tree)
     sys.path.insert(0, tree)
-    _use_metadata()
+    _configure_airflow(tree)
     from include.local import commands
 
     sys.exit(commands.main(["run"]))
 
 
-def _use_metadata() -> None:
-    """Airflow, which the fork server imported, is to use the database that is set now."""
-    if METADATA in os.environ:
-        from airflow import settings
+def _configure_airflow(tree: str) -> None:
+    """Airflow, which the fork server imported, is to use what is set for this command."""
+    from airflow import settings
 
+    os.environ["AIRFLOW__CORE__DAGS_FOLDER"] = f"{tree}/dags"  # as the command itself will
+    if METADATA in os.environ:
         settings.configure_vars()
         settings.configure_orm()

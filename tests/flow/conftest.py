@@ -3,6 +3,7 @@
 import hashlib
 import os
 import secrets
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from include.local import airflow, crm, postgres, state
+from include.local import airflow, crm, postgres, processes, state
 from tests.flow import command
 from tests.flow.command import Answer, Command
 
@@ -135,6 +136,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
                 db.execute("DELETE FROM asset_dag_run_queue")  # what nobody was there to take
             yield place
         finally:
+            processes.stop(home, "postgres", signals=[signal.SIGQUIT])  # at once, for good
             postgres.remove(home)
 
 
