@@ -1,6 +1,6 @@
 """as_of, worked out once: the day before which everything is known."""
 
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from include.errors import InputError
@@ -69,3 +69,34 @@ def stale_reason(
     if gap_days > 1:
         return f"the newest landed order is of {newest}, {gap_days} days before this run"
     return f"this is the past day {day}, though orders have landed to {newest}"
+
+
+SHIFTS = [timedelta(minutes=minutes) for minutes in range(0, 181, 15)]
+"""Before or after a moment; no clock is set by more than three hours."""
+
+
+def earliest_local(moment: datetime, time_zone: str) -> datetime:
+    """A local time, without offset, that no clock shows again after ``moment``.
+
+    On the night that an hour is repeated, a later moment may have an earlier local time: a
+    lower bound on local times has to stand before the repeated hour.
+    """
+    zone = ZoneInfo(time_zone)
+    later = [_quarter(moment) + shift for shift in SHIFTS[1:]]
+    return min(each.astimezone(zone).replace(tzinfo=None) for each in (moment, *later))
+
+
+def latest_local(moment: datetime, time_zone: str) -> datetime:
+    """A local time, without offset, that no clock has shown before ``moment``."""
+    zone, tick = ZoneInfo(time_zone), timedelta(microseconds=1)
+    earlier = [_quarter(moment) - shift for shift in SHIFTS]
+    return max(
+        (each.astimezone(UTC) - tick).astimezone(zone).replace(tzinfo=None) + tick
+        for each in (moment, *earlier)
+    )
+
+
+def _quarter(moment: datetime) -> datetime:
+    """The quarter hour that ``moment`` lies in: zones are set forward or back on one."""
+    quarter = moment.astimezone(UTC).replace(second=0, microsecond=0)
+    return quarter - timedelta(minutes=quarter.minute % 15)

@@ -24,6 +24,7 @@ DIALECTS: dict[str, Dialect] = {
     "mariadb": "mysql",
     "sqlite": "sqlite",
 }
+APPLICATION = "portrait"
 KEEPALIVE = {"keepalives_idle": "30", "keepalives_interval": "10", "keepalives_count": "3"}
 
 
@@ -130,7 +131,7 @@ def connect(connection_id: str) -> psycopg.Connection[Any]:
         db = psycopg.connect(
             place.url,
             connect_timeout=10,
-            application_name="portrait",
+            application_name=APPLICATION,
             options="-c timezone=UTC -c client_encoding=UTF8",
             **KEEPALIVE,  # type: ignore[arg-type]  # libpq takes text
         )

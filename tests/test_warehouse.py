@@ -28,7 +28,7 @@ def stored(db: psycopg.Connection, table: str) -> list[tuple]:
 def test_rows_pass_through_unparsed(ends):
     source, target, table = ends
     query = "SELECT n, 'product ' || n FROM generate_series(1, 2) AS n"
-    assert warehouse.copy_through(source, target, select=query, table=table) == 2
+    assert warehouse.copy_through(source, target, select=query, table=table).rows == 2
     assert stored(target, table) == [(1, "product 1"), (2, "product 2")]
 
 

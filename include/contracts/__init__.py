@@ -36,6 +36,7 @@ class Column:
     missing: str | None = None
     default: str | None = None
     in_bi: bool = True
+    collation: str | None = None
 
 
 @dataclass(frozen=True)
@@ -75,8 +76,10 @@ BROUGHT: dict[str, tuple[Column, ...]] = {
     "plain": (),
     "view": (),
     "source": (
-        Column("source", "text", "The mapping this row was read by.", required=True, key=1),
-        Column("source_id", "text", "The row's key in its source.", required=True, key=2),
+        Column("source", "text", "The mapping this row was read by.", required=True, key=2),
+        Column(  # compared byte by byte: any other order makes the key cost twice as much
+            "source_id", "text", "The row's key in its source.", True, key=1, collation="C"
+        ),
         Column("changed_at", "timestamptz", "When the source changed the row, where it says so."),
         Column("landed_at", "timestamptz", "When this version was loaded.", required=True),
         Column("run_id", "text", "The run that loaded this version.", required=True),

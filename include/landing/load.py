@@ -1,41 +1,34 @@
 """One load of one table: a window of changes into staging, checked, then applied, in ONE
 transaction that also moves the watermark and writes the ledger: a kill leaves all or nothing.
+
+The lock is taken before the source is looked at, so of two loads the later sees the later state:
+what the source says now is what is landed, even where its stamps went back.
 """
 
+import dataclasses
 import logging
 import time
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, datetime, timedelta
 
-from psycopg import sql
-
-from include import contracts, domains, warehouse
-from include.contracts import Column, Table
+from include import clock, contracts, warehouse
+from include.connections import address
 from include.errors import ConfigError, InputError, QualityError
-from include.landing import rules
-from include.landing.readers import Reader, Staged, Window, open_reader
-from include.sources import Entity, SoftDelete, Source, check_read_only
+from include.landing import apply, changes, first
+from include.landing.job import STAGING, Visit, create_staging
+from include.landing.readers import Clock, Position, Staged, Window, open_reader
+from include.landing.state import Loaded, State, recall, record, remember
+from include.sources import SoftDelete, Source, check_read_only
 
 log = logging.getLogger(__name__)
-
-STAGING, CHECKED = "pg_temp.portrait_staging", "pg_temp.portrait_checked"
-GUARD_FROM_ROWS = 20
-"""Fewer known rows than this may all vanish without a question."""
-
-
-@dataclass(frozen=True)
-class Loaded:
-    """What one load did, in rows."""
-
-    read: int
-    inserted: int = 0
-    updated: int = 0
-    deleted: int = 0
-    quarantined: int = 0
 
 
 def load(source: Source, entity_name: str, db: warehouse.Connection, *, run_id: str) -> Loaded:
     """Copy what changed in one entity of ``source`` into ``landing.<entity>``.
+
+    With ``batch_rows`` the window is read in parts, each committed with its position, and a
+    load that was stopped goes on at the last one.
 
     Parameters
     ----------
@@ -48,254 +41,193 @@ def load(source: Source, entity_name: str, db: warehouse.Connection, *, run_id: 
     ConfigError
         If the mapping's query does not run, or lacks a column it must give.
     QualityError
-        If so many rows have vanished from the source that it looks like an accident.
+        If so many rows have vanished from the source, or break a rule, that it looks like an
+        accident; nothing is changed then.
     """
-    entity, table = source.entities[entity_name], contracts.load(f"landing.{entity_name}")
-    started = time.monotonic()
-    with open_reader(source) as reader, db.transaction():
-        check_read_only(source, reader.dialect)
-        warehouse.lock(db, f"landing.{entity_name}.{source.name}")
-        window = _window(db, source.name, entity_name, entity, reader)
-        staged = _stage(db, reader, source, entity, table)
-        read = reader.copy_into(db, STAGING, entity, staged, window)
-        db.execute(warehouse.text(f"ANALYZE {STAGING}"))
-        rules.check(db, source, entity, table, staged)
-        loaded = _apply(db, source, entity, table, run_id, reader, read)
-        _settle(db, source.name, entity_name, window, run_id, loaded, time.monotonic() - started)
-    log.info(
-        "%s.%s: %d read, %d new, %d changed, %d deleted, %d set aside in %.1f s",
-        *(source.name, entity_name, loaded.read, loaded.inserted, loaded.updated),
-        *(loaded.deleted, loaded.quarantined, time.monotonic() - started),
-    )
-    if read == 0 and window.lower is None:
-        log.warning(
-            "%s.%s: the source has no rows; look at its select if that is wrong, nothing was lost",
-            source.name,
-            entity_name,
-        )
-    return loaded
+    total, finished = Loaded(), False
+    while not finished:
+        with job(source, entity_name, db, run_id=run_id) as (work, state):
+            loaded, finished = _part(work, state)
+        total += loaded
+    _tell(source.name, entity_name, total)
+    return total
 
 
-def newest_order(db: warehouse.Connection, *, before: datetime | None = None) -> datetime | None:
-    """The newest landed order's moment (before ``before``), or None when there is none.
+def backfill(
+    source: Source,
+    entity_name: str,
+    db: warehouse.Connection,
+    *,
+    run_id: str,
+    since: date,
+    until: date,
+) -> Loaded:
+    """Read again what changed from the day ``since`` to before the day ``until``.
 
-    Quotes, cancelled and other orders that were not meant (by the domain) do not count.
-    """
-    row = db.execute(
-        """SELECT max(ordered_at) FROM landing.customer_order
-           WHERE deleted_at IS NULL AND (status = ANY(%(not_meant)s)) IS NOT TRUE
-           AND (%(before)s::timestamptz IS NULL OR ordered_at < %(before)s)""",
-        {"before": before, "not_meant": list(domains.load().test_order_statuses)},
-    ).fetchone()
-    return None if row is None else row[0]
-
-
-def require_order_before(db: warehouse.Connection, moment: datetime) -> None:
-    """Refuse a day before the first landed order, and a warehouse without a single customer.
-
-    Without any order there is no such day: profiles are empty then, and still of use.
+    The days are those of the source's time zone. The watermark stays; of an entity without a
+    cursor all rows are read.
 
     Raises
     ------
     InputError
-        Naming the first order's day, or what is empty.
+        If the days are in the wrong order, or the table has not been loaded yet.
     """
-    row = db.execute(
-        """SELECT min(ordered_at) FROM landing.customer_order
-           WHERE deleted_at IS NULL AND (status = ANY(%s)) IS NOT TRUE""",
-        [list(domains.load().test_order_statuses)],
-    ).fetchone()
-    first = None if row is None else row[0]
-    if first is None and not db.execute("SELECT FROM landing.customer LIMIT 1").fetchall():
-        raise InputError(
-            "landing.customer is empty, so there is nobody to portray: look at the selects of the "
-            "sources that are on, then run again; what BI reads stays"
+    if since >= until:
+        raise InputError(f"since {since} is not before until {until}: give the earlier day first")
+    lower, upper = (clock.midnight(day, source.time_zone) for day in (since, until))
+    with job(source, entity_name, db, run_id=run_id) as (work, state):
+        if state.read_to is None:
+            raise InputError(
+                f"{source.name}.{entity_name} has not been loaded yet: run ingest_{source.name}"
+            )
+        window = Window(lower, upper) if work.entity.cursor else Window()
+        loaded, _ = _applied(work, staged_columns(work), window)
+        record(db, source.name, entity_name, loaded, run_id=run_id, kind="backfill")
+    _tell(source.name, entity_name, loaded)
+    return loaded
+
+
+@contextmanager
+def job(
+    source: Source, entity_name: str, db: warehouse.Connection, *, run_id: str
+) -> Iterator[tuple[Visit, State]]:
+    """One transaction on one table, locked, its source open, its mapping adapted to changes."""
+    check_read_only(source, address(source.connection).dialect)
+    table, started = contracts.load(f"landing.{entity_name}"), time.monotonic()
+    with db.transaction():
+        warehouse.lock(db, f"landing.{entity_name}.{source.name}")
+        state = recall(db, source.name, entity_name)
+        db.execute("DROP TABLE IF EXISTS pg_temp.portrait_staging, pg_temp.portrait_checked")
+        with open_reader(source) as reader:
+            entity = source.entities[entity_name]
+            entity, shape, kept = changes.adapt(source, table, entity, reader, state.shape)
+            work = Visit(source, entity, table, db, run_id, started, reader, shape, kept)
+            yield work, state
+
+
+def _part(work: Visit, state: State) -> tuple[Loaded, bool]:
+    """One batch of a window, or all of it; True when the window is finished."""
+    source, entity, db = work.source, work.entity, work.db
+    moment = work.reader.clock()
+    _alarm(work, moment)
+    lower = None
+    if entity.cursor and state.read_to:
+        lower = state.read_to - timedelta(minutes=source.lookback_minutes)
+    window = Window(lower, after=state.after, most_rows=source.batch_rows)
+    staged = staged_columns(work)
+    if state.read_to is None and source.batch_rows is None and first.possible(work):
+        loaded, finished, after = first.fill(work, staged), True, None
+        state = dataclasses.replace(state, swept_at=moment.now)  # nothing can be gone yet
+    else:
+        loaded, dated_rows = _applied(work, staged, window)
+        finished = window.most_rows is None or dated_rows < window.most_rows
+        after = None if finished else _last(work)
+    reading_to, swept_at = state.reading_to or moment.moment, state.swept_at
+    if finished and _sweep_due(work, state, moment.now):
+        gone = apply.sweep(work, whole=not entity.cursor and source.batch_rows is None)
+        loaded, swept_at = dataclasses.replace(loaded, deleted=gone), moment.now
+    if finished and loaded.read == 0 and lower is None:
+        log.warning(
+            "%s.%s: the source has no rows; look at its select if that is wrong, nothing was lost",
+            *(source.name, work.table.name),
         )
-    if first is None:
-        log.warning("no order has landed: profiles will hold no behaviour; map customer_order")
-    elif first >= moment:
-        raise InputError(
-            f"as_of {moment:%Y-%m-%d} is before any order, the first is of {first:%Y-%m-%d}: "
-            "give a later day or none"
-        )
+    read_to = max(reading_to, state.read_to or reading_to) if finished else state.read_to
+    lag_seconds = (moment.now - (read_to or reading_to)).total_seconds()
+    loaded = dataclasses.replace(
+        loaded, seconds=time.monotonic() - work.started, lag_seconds=max(lag_seconds, 0.0)
+    )
+    moved = State(read_to, None if finished else reading_to, after, work.shape, swept_at)
+    remember(db, source.name, work.table.name, moved, run_id=work.run_id)
+    record(db, source.name, work.table.name, loaded, run_id=work.run_id, kind="load")
+    apply.forget_quarantined(work)
+    return loaded, finished
 
 
-def _window(
-    db: warehouse.Connection, source: str, name: str, entity: Entity, reader: Reader
-) -> Window:
-    row = db.execute(
-        "SELECT read_to FROM ops.watermark WHERE source = %s AND entity = %s FOR UPDATE",
-        [source, name],
-    ).fetchone()
-    lower = row[0] if row and entity.cursor else None
-    upper = reader.clock()
-    return Window(lower, max(upper, lower) if lower else upper)
+def _applied(work: Visit, staged: list[Staged], window: Window) -> tuple[Loaded, int]:
+    """Stage the window, check it, apply it; also how many rows of it had a place in its order."""
+    create_staging(work, staged)
+    read = work.reader.copy_into(work.db, STAGING, work.entity, staged, window)
+    dated_rows = read.rows + len(read.unreadable)
+    if work.entity.cursor and window.most_rows is not None and dated_rows < window.most_rows:
+        undated = Window(undated=True)  # they have no place in the order: with the last batch
+        read += work.reader.copy_into(work.db, STAGING, work.entity, staged, undated)
+    work.db.execute(warehouse.text(f"ANALYZE {STAGING}"))
+    return apply.checked_rows(work, staged, read), dated_rows
 
 
-def _stage(
-    db: warehouse.Connection, reader: Reader, source: Source, entity: Entity, table: Table
-) -> list[Staged]:
-    """Create the staging table for what the mapping gives, and say how each column gets there."""
-    given = reader.aliases(entity.select)
-    wanted = {column.name: column.type for column in table.own_columns if column.name in given}
-    wanted["source_id"] = "text"
+def staged_columns(work: Visit) -> list[Staged]:
+    """How each column that the mapping gives, and a load needs, gets into staging."""
+    entity, table, source = work.entity, work.table, work.source
+    wanted = {"source_id": "text"}
+    wanted |= {c.name: c.type for c in table.own_columns if c.name in work.shape}
     if isinstance(entity.deletes, SoftDelete):
         wanted[entity.deletes.column] = "text"
     if entity.cursor:
         wanted[entity.cursor] = "timestamptz"
     wanted |= dict.fromkeys(entity.pass_through, "text")
     required = {column.name for column in table.own_columns if column.required}
-    for name in sorted((required | set(wanted)) - set(given)):
+    for name in sorted((required | set(wanted)) - set(work.shape)):
         raise ConfigError(
             f"{source.name}.yaml: entities.{table.name}.select gives no column {name!r} "
-            f"(it gives {', '.join(given)}); alias one so"
+            f"(it gives {', '.join(work.shape)}); alias one so"
         )
-    staged = reader.columns(entity, wanted)
-    columns = sql.SQL(", ").join(
-        sql.SQL("{} {}").format(sql.Identifier(column.name), warehouse.text(column.type))
-        for column in staged
-    )
-    db.execute("DROP TABLE IF EXISTS pg_temp.portrait_staging, pg_temp.portrait_checked")
-    db.execute(sql.SQL("CREATE TEMP TABLE portrait_staging ({}) ON COMMIT DROP").format(columns))
-    return staged
-
-
-def partition(db: warehouse.Connection, table: Table, source: str) -> str:
-    """The source's own partition of a landing table, made when it is not there yet."""
-    part = f"landing.{table.name}__{source}"
-    if db.execute("SELECT to_regclass(%s)", [part]).fetchone() == (None,):
-        parent, own = warehouse.name(table.full_name), warehouse.name(part)
-        db.execute(sql.SQL("CREATE TABLE {} (LIKE {} INCLUDING ALL)").format(own, parent))
-        db.execute(
-            sql.SQL("ALTER TABLE {} ATTACH PARTITION {} FOR VALUES IN ({})").format(
-                parent, own, sql.Literal(source)
+    for name in wanted:
+        if len(name.encode()) > 63:
+            raise ConfigError(
+                f"{source.name}.yaml: entities.{table.name}: the name {name!r} is longer than 63 "
+                "bytes, which PostgreSQL would cut off; alias it shorter"
             )
-        )
-    return part
+    return work.reader.columns(entity, wanted)
 
 
-def _differs(columns: list[Column], entity: Entity, new: str) -> str:
-    """True where ``new`` is to replace ``t``; an older version never replaces a newer one."""
-    mine = ", ".join(f't."{column.name}"' for column in columns)
-    theirs = ", ".join(f'{new}."{column.name}"' for column in columns)
-    later = f" AND ({new}.changed_at >= t.changed_at) IS NOT FALSE" if entity.cursor else ""
-    return f"({mine}) IS DISTINCT FROM ({theirs}){later}"
-
-
-def _apply(
-    db: warehouse.Connection,
-    source: Source,
-    entity: Entity,
-    table: Table,
-    run_id: str,
-    reader: Reader,
-    read: int,
-) -> Loaded:
-    part = partition(db, table, source.name)
-    quarantined = rules.set_aside(db, source.name, table, run_id)
-    deleted = 0
-    if entity.deletes == "sweep":
-        deleted = _sweep(db, source, entity, table, part, reader, run_id)
-    stamped = [c for c in table.columns if c.name in {"changed_at", "deleted_at", "pass_through"}]
-    compared = [*table.own_columns, *stamped]
-    changed = f"s.fault IS NULL AND {_differs(compared, entity, 's')}"
-    updated = _keep_old(db, table, part, f"{CHECKED} AS s", changed)
-    listed = ", ".join(f'"{column.name}"' for column in compared)
-    values = ", ".join(f's."{column.name}"' for column in compared)
-    sets = ", ".join(f'"{column.name}" = excluded."{column.name}"' for column in compared)
-    written = db.execute(
+def _last(work: Visit) -> Position:
+    """The last staged row in the order (cursor, key), where the next batch goes on."""
+    cursor = warehouse.quoted(work.entity.cursor) if work.entity.cursor else "NULL::timestamptz"
+    row = work.db.execute(
         warehouse.text(
-            f"""INSERT INTO {part} AS t (source, source_id, landed_at, run_id, {listed})
-                SELECT %(source)s, s.source_id, now(), %(run_id)s, {values}
-                FROM {CHECKED} AS s WHERE s.fault IS NULL
-                ON CONFLICT (source, source_id) DO UPDATE
-                SET landed_at = excluded.landed_at, run_id = excluded.run_id, {sets}
-                WHERE {_differs(compared, entity, "excluded")}"""
-        ),
-        {"source": source.name, "run_id": run_id},
-    ).rowcount
-    return Loaded(read, written - updated, updated, deleted, quarantined)
-
-
-def _keep_old(db: warehouse.Connection, table: Table, part: str, other: str, changed: str) -> int:
-    """Move the versions about to be replaced into the history; return their number."""
-    names = [column.name for column in table.columns]
-    listed, mine = ", ".join(f'"{n}"' for n in names), ", ".join(f't."{n}"' for n in names)
-    return db.execute(
-        warehouse.text(
-            f"""INSERT INTO {contracts.history(table).full_name} ({listed}, valid_from, valid_to)
-                SELECT {mine}, t.landed_at, now()
-                FROM {part} AS t JOIN {other} USING (source_id) WHERE {changed}"""
-        )
-    ).rowcount
-
-
-def _sweep(
-    db: warehouse.Connection,
-    source: Source,
-    entity: Entity,
-    table: Table,
-    part: str,
-    reader: Reader,
-    run_id: str,
-) -> int:
-    """Mark what the source no longer has as deleted, unless so much is gone that it looks wrong."""
-    keys = "pg_temp.portrait_checked"
-    if entity.cursor:  # staging holds only what changed: fetch the keys of everything
-        keys = "pg_temp.portrait_keys"
-        db.execute("CREATE TEMP TABLE portrait_keys (source_id text) ON COMMIT DROP")
-        staged = reader.columns(entity, {"source_id": "text"})
-        whole = entity.model_copy(update={"cursor": None})
-        reader.copy_into(db, keys, whole, staged, Window(None, reader.clock()))
-        db.execute(warehouse.text(f"ANALYZE {keys}"))
-    gone = f"""t.deleted_at IS NULL
-        AND NOT EXISTS (SELECT FROM {keys} AS k WHERE k.source_id = t.source_id)"""
-    row = db.execute(  # a join: as a condition it would look through all keys for every row
-        warehouse.text(
-            f"""SELECT count(*) FILTER (WHERE k.source_id IS NULL), count(*) FROM {part} AS t
-                LEFT JOIN (SELECT DISTINCT source_id FROM {keys}) AS k USING (source_id)
-                WHERE t.deleted_at IS NULL"""
+            f"""SELECT {cursor}::text, coalesce(source_id, '') FROM {STAGING}
+                WHERE {cursor} IS NOT NULL OR {not work.entity.cursor}
+                ORDER BY {cursor} DESC, 2 COLLATE "C" DESC LIMIT 1"""
         )
     ).fetchone()
-    vanished, known = row or (0, 0)
-    if known >= GUARD_FROM_ROWS and vanished * 100 > known * source.most_vanishing_percent:
+    if row is None:
         raise QualityError(
-            f"{source.name}.{table.name}: {vanished} of {known} rows are gone from the source, "
-            f"more than {source.most_vanishing_percent:g} %; nothing was changed; "
-            f"if that is right, raise most_vanishing_percent in {source.name}.yaml for one run"
+            f"{work.source.name}.{work.table.name}: no row of a whole batch can be read; mend the "
+            f"source's encoding, or raise batch_rows in {work.source.name}.yaml"
         )
-    if vanished:
-        _keep_old(db, table, part, f"(SELECT source_id FROM {part}) AS s", gone)
-        db.execute(
-            warehouse.text(
-                f"""UPDATE {part} AS t SET deleted_at = now(), landed_at = now(), run_id = %s
-                    WHERE {gone}"""
-            ),
-            [run_id],
-        )
-    return int(vanished)
+    return Position(*row)
 
 
-def _settle(
-    db: warehouse.Connection,
-    source: str,
-    entity: str,
-    window: Window,
-    run_id: str,
-    loaded: Loaded,
-    seconds: float,
-) -> None:
-    db.execute(
-        """INSERT INTO ops.watermark AS w VALUES (%s, %s, %s, %s)
-           ON CONFLICT (source, entity) DO UPDATE
-           SET read_to = greatest(w.read_to, excluded.read_to), run_id = excluded.run_id""",
-        [source, entity, window.upper, run_id],
+def _sweep_due(work: Visit, state: State, now: datetime) -> bool:
+    if work.entity.deletes != "sweep" or state.swept_at == now:
+        return False
+    every = timedelta(hours=work.source.sweep_every_hours)
+    return state.swept_at is None or now - state.swept_at >= every
+
+
+def _alarm(work: Visit, moment: Clock) -> None:
+    """Say who holds the watermark back, once that takes too long; nothing is skipped."""
+    held_minutes = (moment.now - moment.moment).total_seconds() / 60
+    if moment.held_by is None or held_minutes < work.source.stall_alarm_minutes:
+        return
+    observed = f"held back for {held_minutes:.0f} minutes by the {moment.held_by}"
+    log.warning(
+        "%s: the watermark is %s; end that session; rows are read again until then",
+        *(work.source.name, observed),
     )
-    db.execute(
-        """INSERT INTO ops.load VALUES (%s, %s, %s, now(), %s, %s, %s, %s, %s, %s)
-           ON CONFLICT (run_id, source, entity) DO NOTHING""",
-        [
-            *(run_id, source, entity, loaded.read, loaded.inserted, loaded.updated),
-            *(loaded.deleted, loaded.quarantined, seconds),
-        ],
+    work.db.execute(
+        """INSERT INTO ops.quality_result (run_id, table_name, source, "check", recorded_at,
+               passed, observed, severity)
+           VALUES (%s, %s, %s, 'the watermark moves', now(), false, %s, 'warning')
+           ON CONFLICT (run_id, table_name, source, "check") DO UPDATE
+           SET recorded_at = excluded.recorded_at, observed = excluded.observed""",
+        [work.run_id, work.table.full_name, work.source.name, observed],
+    )
+
+
+def _tell(source: str, entity: str, loaded: Loaded) -> None:
+    log.info(
+        "%s.%s: %d read, %d new, %d changed, %d deleted, %d set aside, %.1f MB in %.1f s",
+        *(source, entity, loaded.read, loaded.inserted, loaded.updated, loaded.deleted),
+        *(loaded.quarantined, loaded.bytes_in / 1e6, loaded.seconds),
     )

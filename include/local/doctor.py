@@ -1,45 +1,51 @@
-"""``make doctor``: what this machine and this state folder lack, one line a check."""
+"""``make doctor``: what this machine, this state folder and each source lack, one line a check."""
 
 import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
 
 from include import connections, sources, warehouse
 from include.errors import PortraitError
-from include.local import airflow, postgres, processes, state
+from include.local import airflow, postgres, processes, source_doctor, state
+from include.local.findings import Finding, show
+from include.local.probes.postgres import PostgresProbe
 
 NEEDED_GB = 3.0
 OWN = {"AIRFLOW_CONN_WAREHOUSE", airflow.METADATA}
-DEMO = {"shop", "support"}
-
-
-@dataclass(frozen=True)
-class Finding:
-    """The answer to one check; ``good`` is None where there is nothing to judge."""
-
-    subject: str
-    good: bool | None
-    said: str
+SUBJECT_WIDTH = 22
 
 
 def doctor(home: Path, console: Console) -> int:
     """Print every finding; return how many are bad."""
-    settings, bad = airflow.environment(home), 0
+    settings = airflow.environment(home)
     own = [name for name in sorted(OWN) if os.environ.get(name)]
     console.print(f"set by you: {', '.join(own) or 'neither database, so both are embedded'}")
     os.environ.update(settings)
-    for check in CHECKS:
-        for finding in check(home):
-            mark = {True: "[green]ok[/]", False: "[red]!![/]", None: "--"}[finding.good]
-            line = f"{mark} {finding.subject:<12} {finding.said}"
-            console.print(line, highlight=False, soft_wrap=True)
-            bad += finding.good is False
+    bad = sum(show(console, check(home)) for check in CHECKS)
+    with warehouse_where_it_answers() as db:
+        for name in sources.switched_on():
+            console.print()
+            bad += show(console, crm(home, name, db), width=SUBJECT_WIDTH)
     return bad
+
+
+@contextmanager
+def warehouse_where_it_answers() -> Iterator[PostgresProbe | None]:
+    """The warehouse, open; None where it is not to be reached, which ``database`` has said."""
+    try:
+        probe = PostgresProbe("warehouse")
+    except PortraitError:
+        yield None
+        return
+    try:
+        yield probe
+    finally:
+        probe.close()
 
 
 def python(_: Path) -> Iterator[Finding]:
@@ -89,29 +95,27 @@ def database(home: Path) -> Iterator[Finding]:
     yield Finding("contracts", same or None, said)
 
 
-def crms(home: Path) -> Iterator[Finding]:
-    """Whether each source that is on answers."""
-    if not sources.switched_on():
-        names = ", ".join(sources.names()) or "none yet"
-        yield Finding("sources", None, f"none is on; set AIRFLOW_CONN_ of one (known: {names})")
-    for name in sources.switched_on():
-        try:
-            where = _reached(sources.load(name).connection)
-            yield Finding("source", True, f"{name} answers at {where}")
-        except PortraitError as error:
-            embedded = name in DEMO and not postgres.running(home)
-            yield Finding("source", None if embedded else False, str(error))
+def sources_on(_: Path) -> Iterator[Finding]:
+    """Which sources there are to look at; each has a block of its own below."""
+    on = ", ".join(sources.switched_on())
+    names = ", ".join(sources.names()) or "none yet"
+    none = f"none is on; set AIRFLOW_CONN_ of one (known: {names})"
+    yield Finding("sources", True if on else None, f"on: {on}" if on else none)
 
 
-def _reached(connection: str) -> str:
-    address = connections.address(connection)
-    openers = {
-        "postgres": connections.connect,
-        "mysql": connections.connect_mysql,
-        "sqlite": connections.connect_sqlite,
-    }
-    openers[address.dialect](connection).close()
-    return address.where
+def crm(home: Path, name: str, warehouse: PostgresProbe | None) -> Iterator[Finding]:
+    """The block of one source; of one in the embedded server, not before that runs."""
+    try:
+        source = sources.load(name)
+        place = connections.address(source.connection)
+    except PortraitError as error:
+        yield Finding(name, False, str(error))
+        return
+    embedded = place.dialect == "postgres" and place.url == postgres.known(home).url(place.database)
+    if embedded and not postgres.running(home):
+        yield Finding(name, None, "the demo's, not running; `make demo` starts it")
+    else:
+        yield from source_doctor.examine(source, warehouse)
 
 
 def ui(home: Path) -> Iterator[Finding]:
@@ -127,6 +131,6 @@ CHECKS: tuple[Callable[[Path], Iterator[Finding]], ...] = (
     disk,
     ports,
     database,
-    crms,
     ui,
+    sources_on,
 )

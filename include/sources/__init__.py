@@ -4,8 +4,10 @@ A source is on when ``AIRFLOW_CONN_<CONNECTION>`` is set; ``PORTRAIT_SOURCES="a 
 """
 
 import os
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
+from zoneinfo import available_timezones
 
 import yaml
 from pydantic import ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -27,10 +29,33 @@ ENTITIES = (
 )
 
 
+Policy = Literal["evolve", "ignore", "freeze"]
+
+
 class SoftDelete(Strict):
     """Rows are marked in ``column`` (true, 1 or a time) and stay."""
 
     column: str
+
+
+def _known(zone: str) -> str:
+    if zone not in available_timezones():
+        near = get_close_matches(zone, available_timezones(), 1)
+        raise ValueError(f"{zone!r} is no time zone{f'; nearest: {near[0]}' if near else ''}")
+    return zone
+
+
+class Changes(Strict):
+    """What to do when the columns of a source change.
+
+    evolve: follow it (a new column of the select is kept in pass_through; one that is gone
+    becomes null; another type is converted, what does not fit is set aside). ignore: leave out
+    what is new, keep what was landed of what is gone, convert. freeze: stop and say so.
+    """
+
+    added: Policy = "ignore"
+    dropped: Policy = "freeze"
+    retyped: Policy = "evolve"
 
 
 class Entity(Strict):
@@ -41,12 +66,19 @@ class Entity(Strict):
     cursor: str | None = None  # None: compare every row
     deletes: SoftDelete | Literal["sweep", "none"] = "none"
     pass_through: tuple[str, ...] = ()
+    time_zones: dict[str, str] = Field({})  # of single columns, where they differ from the source's
 
     @field_validator("select")
     @classmethod
     def one_query(cls, select: str) -> str:
         """Without the semicolon at its end, which would break it as a subquery."""
         return select.strip().rstrip(";").strip()
+
+    @field_validator("time_zones")
+    @classmethod
+    def known_zones(cls, zones: dict[str, str]) -> dict[str, str]:
+        """Zones that both Python and PostgreSQL know."""
+        return {column: _known(zone) for column, zone in zones.items()}
 
     @model_validator(mode="after")
     def keyed(self) -> "Entity":
@@ -66,8 +98,27 @@ class Source(Strict):
     schedule: str | None = None
     time_zone: str = "UTC"
     person_key: str | None = None
+    changes: Changes = Changes()
+    lookback_minutes: float = Field(10, ge=0)
+    stall_alarm_minutes: float = Field(60, gt=0)
+    sweep_every_hours: float = Field(0, ge=0)
     most_vanishing_percent: float = Field(30, ge=0, le=100)
+    most_quarantined_percent: float = Field(50, ge=0, le=100)
+    quarantine_days: int = Field(90, ge=1)
+    batch_rows: int | None = Field(None, ge=1)
+    rounding: Literal["keep", "set_aside"] = "keep"  # more than six digits after the point
+    bad_text: Literal["set_aside", "strip"] = "set_aside"  # NUL, or not UTF-8
     entities: dict[str, Entity] = Field(min_length=1)
+
+    def zone(self, entity: Entity, column: str) -> str:
+        """The time zone of a column's times without an offset."""
+        return entity.time_zones.get(column, self.time_zone)
+
+    @field_validator("time_zone")
+    @classmethod
+    def known_zone(cls, zone: str) -> str:
+        """A zone that both Python and PostgreSQL know."""
+        return _known(zone)
 
     @field_validator("schedule")
     @classmethod

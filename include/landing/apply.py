@@ -1,0 +1,189 @@
+"""From staging into the landing table: what is new or changed, what is gone, what was before."""
+
+import dataclasses
+import logging
+
+from psycopg import sql
+
+from include import contracts, warehouse
+from include.errors import QualityError
+from include.landing import rules
+from include.landing.job import CHECKED, Job, Visit
+from include.landing.readers import RANGES, Staged, Window
+from include.landing.readers.postgres import key_range
+from include.landing.state import Loaded
+
+log = logging.getLogger(__name__)
+
+GUARD_FROM_ROWS = 20
+"""Fewer rows than this may all vanish, or all be bad, without a question."""
+STAMPS = ("changed_at", "deleted_at", "pass_through")
+
+
+def checked_rows(work: Job, staged: list[Staged], read: warehouse.Copied) -> Loaded:
+    """Check what lies in staging, set aside what is bad, apply the rest."""
+    rules.check(work, staged, into=CHECKED)
+    rules.mark_duplicates(work.db, CHECKED)
+    loaded = counted(work, CHECKED, read)
+    partition(work)
+    return dataclasses.replace(upserted(work), **loaded)
+
+
+def counted(work: Job, checked: str, read: warehouse.Copied) -> dict[str, int]:
+    """Count, guard against and set aside the faulty rows of ``checked``."""
+    row = work.db.execute(
+        warehouse.text(
+            f"""SELECT count(*) FILTER (WHERE fault IS NOT NULL), count(*) FILTER (WHERE rounded),
+                       count(*) FILTER (WHERE changed_at IS NULL) FROM {checked}"""
+        )
+    ).fetchone()
+    faulty, rounded, undated = row or (0, 0, 0)
+    rules.guard_size(work, checked, faulty + len(read.unreadable), read)
+    quarantined = rules.set_aside(work, checked) + rules.set_lines_aside(work, read, checked)
+    return {
+        "read": read.rows + len(read.unreadable),
+        "bytes_in": read.bytes_in,
+        "stripped": read.stripped,
+        "rounded": rounded,
+        "undated": undated if work.entity.cursor else 0,
+        "quarantined": quarantined,
+    }
+
+
+def partition(work: Job) -> str:
+    """The source's own partition of a landing table, made when it is not there yet."""
+    db, part = work.db, work.part
+    if db.execute("SELECT to_regclass(%s)", [part]).fetchone() == (None,):
+        parent, own = warehouse.name(work.table.full_name), warehouse.name(part)
+        db.execute(sql.SQL("CREATE TABLE {} (LIKE {} INCLUDING ALL)").format(own, parent))
+        attach(work)
+    return part
+
+
+def attach(work: Job) -> None:
+    """Make the filled table the source's partition."""
+    work.db.execute(
+        sql.SQL("ALTER TABLE {} ATTACH PARTITION {} FOR VALUES IN ({})").format(
+            warehouse.name(work.table.full_name),
+            warehouse.name(work.part),
+            sql.Literal(work.source.name),
+        )
+    )
+
+
+def upserted(work: Job) -> Loaded:
+    """Write the good rows that are new or differ; the versions they replace become history."""
+    names = [c.name for c in work.table.own_columns] + list(STAMPS)
+    compared = [name for name in names if name not in work.kept]
+    changed = f"s.fault IS NULL AND {_differs(compared, 's')}"
+    updated = keep_old(work, f"{CHECKED} AS s", changed)
+    listed = ", ".join(f'"{name}"' for name in names)
+    values = ", ".join(f's."{name}"' for name in names)
+    sets = ", ".join(f'"{n}" = excluded."{n}"' for n in compared if n != "deleted_at")
+    written = work.db.execute(
+        warehouse.text(
+            f"""INSERT INTO {work.part} AS t (source, source_id, landed_at, run_id, {listed})
+                SELECT %(source)s, s.source_id, now(), %(run_id)s, {values}
+                FROM {CHECKED} AS s WHERE s.fault IS NULL
+                ON CONFLICT (source, source_id) DO UPDATE
+                SET landed_at = excluded.landed_at, run_id = excluded.run_id, {sets},
+                    deleted_at = CASE WHEN excluded.deleted_at IS NOT NULL
+                                      THEN coalesce(t.deleted_at, excluded.deleted_at) END
+                WHERE {_differs(compared, "excluded")}"""
+        ),
+        {"source": work.source.name, "run_id": work.run_id},
+    ).rowcount
+    return Loaded(inserted=written - updated, updated=updated)
+
+
+def _differs(columns: list[str], new: str) -> str:
+    """True where ``new`` is to replace ``t``; of a deletion only the fact is compared."""
+
+    def row(of: str) -> str:
+        parts = [
+            f'{of}."{name}" IS NULL' if name == "deleted_at" else f'{of}."{name}"'
+            for name in columns
+        ]
+        return ", ".join(parts)
+
+    return f"({row('t')}) IS DISTINCT FROM ({row(new)})"
+
+
+def keep_old(work: Job, other: str, changed: str) -> int:
+    """Move the versions about to be replaced into the history; return their number."""
+    names = [column.name for column in work.table.columns]
+    listed, mine = ", ".join(f'"{n}"' for n in names), ", ".join(f't."{n}"' for n in names)
+    return work.db.execute(
+        warehouse.text(
+            f"""INSERT INTO {contracts.history(work.table).full_name}
+                    ({listed}, valid_from, valid_to)
+                SELECT {mine}, t.landed_at, now()
+                FROM {work.part} AS t JOIN {other} USING (source_id) WHERE {changed}"""
+        )
+    ).rowcount
+
+
+def sweep(work: Visit, *, whole: bool) -> int:
+    """Mark what the source no longer has as deleted.
+
+    ``whole``: staging held every row, so its keys are all there are; else they are fetched.
+    """
+    if whole:
+        return mark_gone(work, CHECKED)
+    keys = "pg_temp.portrait_keys"
+    work.db.execute("CREATE TEMP TABLE portrait_keys (source_id text) ON COMMIT DROP")
+    staged = work.reader.columns(work.entity, {"source_id": "text"})
+    work.reader.copy_into(work.db, keys, work.entity, staged, Window())
+    work.db.execute(warehouse.text(f"ANALYZE {keys}"))
+    return mark_gone(work, keys)
+
+
+def mark_gone(work: Job, keys: str, ranges: list[int] | None = None) -> int:
+    """Mark the landed rows (of some key ranges) whose key is not in ``keys`` as deleted.
+
+    Raises
+    ------
+    QualityError
+        If so many are gone that it looks like an accident.
+    """
+    part = partition(work)
+    within = "true"
+    if ranges is not None and len(ranges) < RANGES:
+        within = f"{key_range('t.source_id')} IN ({', '.join(map(str, ranges))})"
+    row = work.db.execute(  # a join: as a condition it would look through all keys for every row
+        warehouse.text(
+            f"""SELECT count(*) FILTER (WHERE {within} AND k.source_id IS NULL), count(*)
+                FROM {part} AS t
+                LEFT JOIN (SELECT DISTINCT source_id FROM {keys}) AS k USING (source_id)
+                WHERE t.deleted_at IS NULL"""
+        )
+    ).fetchone()
+    vanished, known = row or (0, 0)
+    source, table = work.source, work.table
+    if known >= GUARD_FROM_ROWS and vanished * 100 > known * source.most_vanishing_percent:
+        raise QualityError(
+            f"{source.name}.{table.name}: {vanished} of {known} rows are gone from the source, "
+            f"more than {source.most_vanishing_percent:g} %; nothing was changed; "
+            f"if that is right, raise most_vanishing_percent in {source.name}.yaml for one run"
+        )
+    if vanished:
+        gone = f"""t.deleted_at IS NULL AND {within}
+            AND NOT EXISTS (SELECT FROM {keys} AS k WHERE k.source_id = t.source_id)"""
+        keep_old(work, f"(SELECT source_id FROM {part}) AS s", gone)
+        work.db.execute(
+            warehouse.text(
+                f"""UPDATE {part} AS t SET deleted_at = now(), landed_at = now(), run_id = %s
+                    WHERE {gone}"""
+            ),
+            [work.run_id],
+        )
+    return int(vanished)
+
+
+def forget_quarantined(work: Job) -> None:
+    """Drop rows that were set aside so long ago that the mapping no longer keeps them."""
+    work.db.execute(
+        """DELETE FROM ops.quarantine WHERE source = %s AND entity = %s
+           AND recorded_at < now() - make_interval(days => %s)""",
+        [work.source.name, work.table.name, work.source.quarantine_days],
+    )

@@ -1,0 +1,192 @@
+"""PostgreSQL: COPY binary straight through, or its text lines where bytes cannot be trusted."""
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Self
+
+import psycopg
+
+from include import clock, connections, warehouse
+from include.landing.readers.contract import Clock, Position, Staged, Window, missing_column
+from include.sources import Entity, Source
+
+WHOLE = {"int2": 16, "int4": 32, "int8": 64}
+BITS = {"integer": 32, "bigint": 64}
+NUMERIC = re.compile(r"numeric\((\d+),(-?\d+)\)")
+
+
+def literal(value: str) -> str:
+    """``value`` as text; COPY takes no bound values."""
+    return "'" + value.replace("'", "''") + "'"
+
+
+def key_range(key: str) -> str:
+    """SQL: which of the ``RANGES`` a key belongs to."""
+    return f"('x' || left(md5({key}), 2))::bit(8)::int"
+
+
+class PostgresReader:
+    """A source in PostgreSQL."""
+
+    dialect = "postgres"
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.db = connections.connect(source.connection)
+
+    def __enter__(self) -> Self:
+        self.db.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.db.close()
+
+    def shape(self, select: str) -> dict[str, str]:
+        """Column of the query -> its type, as PostgreSQL writes it."""
+        try:
+            with self.db.transaction():  # a savepoint: the connection stays of use
+                cursor = self.db.execute(warehouse.text(f"SELECT * FROM ({select}) AS q LIMIT 0"))
+        except psycopg.ProgrammingError as error:
+            raise missing_column(self.source, error) from error
+        return {column.name: column.type_display for column in cursor.description or []}
+
+    def clock(self) -> Clock:
+        """The start of the oldest open transaction, else now: nothing older can still commit."""
+        row = self.db.execute(
+            """WITH open AS (
+                   SELECT xact_start AS since, format('transaction of pid %%s (%%s, %%s)', pid,
+                          coalesce(nullif(application_name, ''), usename), state) AS holder
+                   FROM pg_stat_activity
+                   WHERE backend_type = 'client backend' AND datname = current_database()
+                   AND xact_start IS NOT NULL AND application_name <> %s
+                   UNION ALL
+                   SELECT prepared, format('prepared transaction %%L of %%s', gid, owner)
+                   FROM pg_prepared_xacts WHERE database = current_database())
+               SELECT clock_timestamp(), since, holder FROM (SELECT) AS one
+               LEFT JOIN open ON since < clock_timestamp() ORDER BY since LIMIT 1""",
+            [connections.APPLICATION],
+        ).fetchone()
+        now, since, holder = row or (datetime.now(UTC), None, None)
+        return Clock(min(now, since) if since else now, now, holder)
+
+    def columns(self, entity: Entity, wanted: dict[str, str]) -> list[Staged]:
+        """Typed where the source's type can only be right, text where a value may not fit."""
+        given = self.shape(entity.select)
+        return [
+            self._staged(entity, name, given[name], kind)
+            for name, kind in wanted.items()
+            if name in given
+        ]
+
+    def _staged(self, entity: Entity, name: str, given: str, wanted: str) -> Staged:
+        column, kind = warehouse.quoted(name), given.partition("(")[0]
+        if wanted == "timestamptz" and kind in {"timestamptz", "timestamp", "date"}:
+            return Staged(name, wanted, self._moment(entity, name, kind), exact=True)
+        if wanted.startswith("numeric") and kind in {*WHOLE, "numeric", "float4", "float8"}:
+            fits = kind in {"int2", "int4"}
+            if bounds := NUMERIC.fullmatch(given):
+                digits, scale = int(bounds[1]), int(bounds[2])
+                fits = 0 <= scale <= 6 and digits - scale <= 12  # of numeric(18,6)
+            return Staged(name, wanted if fits else "numeric", f"{column}::numeric", exact=fits)
+        if wanted in BITS and kind in WHOLE:
+            fits = WHOLE[kind] <= BITS[wanted]
+            staged = wanted if fits else "bigint"
+            return Staged(name, staged, f"{column}::{staged}", exact=fits)
+        if wanted == "boolean" and kind == "bool":
+            return Staged(name, wanted, column, exact=True)
+        if wanted == "date" and kind in {"date", "timestamp"}:
+            return Staged(name, wanted, f"{column}::date", exact=True)
+        return Staged(name, "text", f"{column}::text", exact=wanted == "text")
+
+    def _moment(self, entity: Entity, name: str, kind: str) -> str:
+        if kind == "timestamptz":
+            return warehouse.quoted(name)
+        zone = literal(self.source.zone(entity, name))
+        return f"({warehouse.quoted(name)}::timestamp AT TIME ZONE {zone})"
+
+    def query(self, entity: Entity, staged: list[Staged], window: Window) -> str:
+        """The rows of ``window``, in the types of ``staged``."""
+        listed = ", ".join(
+            f"{column.select} AS {warehouse.quoted(column.name)}" for column in staged
+        )
+        key = "coalesce(source_id::text, '') COLLATE \"C\""
+        where, order = [], ""
+        if entity.cursor:
+            kind = self.shape(entity.select)[entity.cursor].partition("(")[0]
+            where += self._changed(entity, kind, window)
+        if window.ranges is not None:
+            where.append(
+                f"{key_range('source_id::text')} IN ({', '.join(map(str, window.ranges))})"
+            )
+        if window.most_rows is not None or window.after is not None:
+            moment = self._moment(entity, entity.cursor, kind) if entity.cursor else None
+            where += _beyond(moment, key, window.after)
+            order = f" ORDER BY {f'{moment}, ' if moment else ''}{key} LIMIT {window.most_rows}"
+        filtered = f" WHERE {' AND '.join(where)}" if where else ""
+        return f"SELECT {listed} FROM ({entity.select}) AS q{filtered}{order}"
+
+    def _changed(self, entity: Entity, kind: str, window: Window) -> list[str]:
+        """The window on the cursor, in the cursor's own kind, so that an index serves it."""
+        assert entity.cursor is not None  # noqa: S101  the caller looked
+        cursor = warehouse.quoted(entity.cursor)
+        if window.undated:
+            return [f"{cursor} IS NULL"]
+        bounds = []
+        for sign, bound in ((">=", window.lower), ("<", window.upper)):
+            if bound is not None and kind == "timestamptz":
+                bounds.append(f"{cursor} {sign} timestamptz {literal(bound.isoformat())}")
+            elif bound is not None:
+                pick = clock.earliest_local if sign == ">=" else clock.latest_local
+                local = pick(bound, self.source.zone(entity, entity.cursor))
+                inside = "<=" if kind == "date" and sign == "<" else sign  # all of the last day
+                said = literal(local.isoformat())
+                bounds.append(
+                    f"{cursor} {inside} {'date' if kind == 'date' else 'timestamp'} {said}"
+                )
+        if window.most_rows is not None:
+            return [*bounds, f"{cursor} IS NOT NULL"]
+        return [f"({' AND '.join(bounds)} OR {cursor} IS NULL)"] if bounds else []
+
+    def copy_into(
+        self,
+        target: warehouse.Connection,
+        table: str,
+        entity: Entity,
+        staged: list[Staged],
+        window: Window,
+    ) -> warehouse.Copied:
+        """COPY binary from server to server; lines where the source promises no encoding."""
+        query = self.query(entity, staged, window)
+        if self.sure:
+            return self.through(target, query, table)
+        lines, strip = self._lines(query), self.source.bad_text == "strip"
+        return warehouse.copy_lines(lines, target, table=table, strip=strip)
+
+    @property
+    def sure(self) -> bool:
+        """The server promises that its text is text; SQL_ASCII is no encoding."""
+        return self.db.info.parameter_status("server_encoding") != "SQL_ASCII"
+
+    def through(
+        self, target: warehouse.Connection, query: str, table: str, *, new: bool = False
+    ) -> warehouse.Copied:
+        """COPY binary from server to server."""
+        try:
+            return warehouse.copy_through(self.db, target, select=query, table=table, new=new)
+        except psycopg.ProgrammingError as error:
+            raise missing_column(self.source, error) from error
+
+    def _lines(self, query: str) -> Iterator[bytes]:
+        with self.db.cursor() as cursor, cursor.copy(f"COPY ({query}) TO STDOUT") as lines:
+            for line in lines:
+                yield bytes(line)
+
+
+def _beyond(moment: str | None, key: str, after: Position | None) -> list[str]:
+    if after is None:
+        return []
+    if moment is None:
+        return [f"{key} > {literal(after.key)}"]
+    cursor = literal(after.cursor or "-infinity")
+    return [f"({moment}, {key}) > (timestamptz {cursor}, {literal(after.key)})"]
