@@ -8,7 +8,7 @@ from psycopg import sql
 from include import contracts, warehouse
 from include.errors import QualityError
 from include.landing import rules
-from include.landing.job import CHECKED, Job, Visit
+from include.landing.job import CHECKED, DELTA, Job, Visit
 from include.landing.readers import RANGES, Staged, Window
 from include.landing.readers.postgres import key_range
 from include.landing.state import Loaded
@@ -72,32 +72,46 @@ def attach(work: Job) -> None:
 
 
 def upserted(work: Job) -> Loaded:
-    """Write the good rows that are new or differ; the versions they replace become history."""
+    """Write the good rows that are new or differ; the versions they replace become history.
+
+    Each row's place is looked up once, by its key: under the job's lock it stays where it is.
+    """
+    db, part = work.db, work.part
     names = [c.name for c in work.table.own_columns] + list(STAMPS)
     compared = [name for name in names if name not in work.kept]
-    changed = f"s.fault IS NULL AND {_differs(compared, 's')}"
-    updated = keep_old(work, f"{CHECKED} AS s", changed)
     listed = ", ".join(f'"{name}"' for name in names)
-    values = ", ".join(f's."{name}"' for name in names)
-    sets = ", ".join(f'"{n}" = excluded."{n}"' for n in compared if n != "deleted_at")
-    written = work.db.execute(
+    db.execute(
         warehouse.text(
-            f"""INSERT INTO {work.part} AS t (source, source_id, landed_at, run_id, {listed})
-                SELECT %(source)s, s.source_id, now(), %(run_id)s, {values}
-                FROM {CHECKED} AS s WHERE s.fault IS NULL
-                ON CONFLICT (source, source_id) DO UPDATE
-                SET landed_at = excluded.landed_at, run_id = excluded.run_id, {sets},
-                    deleted_at = CASE WHEN excluded.deleted_at IS NOT NULL
-                                      THEN coalesce(t.deleted_at, excluded.deleted_at) END
-                WHERE {_differs(compared, "excluded")}"""
+            f"""CREATE TEMP TABLE portrait_delta ON COMMIT DROP AS
+                SELECT s.source_id, {", ".join(f's."{n}"' for n in names)}, t.ctid AS place
+                FROM {CHECKED} AS s LEFT JOIN {part} AS t USING (source_id)
+                WHERE s.fault IS NULL AND (t.source_id IS NULL OR {_differs(compared)})"""
+        )
+    )
+    updated = keep_old(work, f"{DELTA} AS d ON t.ctid = d.place")
+    sets = ", ".join(f'"{name}" = d."{name}"' for name in compared if name != "deleted_at")
+    db.execute(
+        warehouse.text(
+            f"""UPDATE {part} AS t SET landed_at = now(), run_id = %s, {sets},
+                    deleted_at = CASE WHEN d.deleted_at IS NOT NULL
+                                      THEN coalesce(t.deleted_at, d.deleted_at) END
+                FROM {DELTA} AS d WHERE t.ctid = d.place"""
         ),
-        {"source": work.source.name, "run_id": work.run_id},
+        [work.run_id],
+    )
+    inserted = db.execute(
+        warehouse.text(
+            f"""INSERT INTO {part} (source, source_id, landed_at, run_id, {listed})
+                SELECT %s, source_id, now(), %s, {listed} FROM {DELTA} WHERE place IS NULL"""
+        ),
+        [work.source.name, work.run_id],
     ).rowcount
-    return Loaded(inserted=written - updated, updated=updated)
+    db.execute(warehouse.text(f"DROP TABLE {DELTA}"))
+    return Loaded(inserted=inserted, updated=updated)
 
 
-def _differs(columns: list[str], new: str) -> str:
-    """True where ``new`` is to replace ``t``; of a deletion only the fact is compared."""
+def _differs(columns: list[str]) -> str:
+    """True where ``s`` is to replace ``t``; of a deletion only the fact is compared."""
 
     def row(of: str) -> str:
         parts = [
@@ -106,19 +120,18 @@ def _differs(columns: list[str], new: str) -> str:
         ]
         return ", ".join(parts)
 
-    return f"({row('t')}) IS DISTINCT FROM ({row(new)})"
+    return f"({row('t')}) IS DISTINCT FROM ({row('s')})"
 
 
-def keep_old(work: Job, other: str, changed: str) -> int:
-    """Move the versions about to be replaced into the history; return their number."""
+def keep_old(work: Job, others: str) -> int:
+    """Move the versions ``t`` that join ``others`` into the history; return their number."""
     names = [column.name for column in work.table.columns]
     listed, mine = ", ".join(f'"{n}"' for n in names), ", ".join(f't."{n}"' for n in names)
     return work.db.execute(
         warehouse.text(
             f"""INSERT INTO {contracts.history(work.table).full_name}
                     ({listed}, valid_from, valid_to)
-                SELECT {mine}, t.landed_at, now()
-                FROM {work.part} AS t JOIN {other} USING (source_id) WHERE {changed}"""
+                SELECT {mine}, t.landed_at, now() FROM {work.part} AS t JOIN {others}"""
         )
     ).rowcount
 
@@ -149,7 +162,7 @@ def mark_gone(work: Job, keys: str, ranges: list[int] | None = None) -> int:
     part = partition(work)
     within = "true"
     if ranges is not None and len(ranges) < RANGES:
-        within = f"{key_range('t.source_id')} IN ({', '.join(map(str, ranges))})"
+        within = f"{key_range('source_id')} IN ({', '.join(map(str, ranges))})"
     row = work.db.execute(  # a join: as a condition it would look through all keys for every row
         warehouse.text(
             f"""SELECT count(*) FILTER (WHERE {within} AND k.source_id IS NULL), count(*)
@@ -167,16 +180,21 @@ def mark_gone(work: Job, keys: str, ranges: list[int] | None = None) -> int:
             f"if that is right, raise most_vanishing_percent in {source.name}.yaml for one run"
         )
     if vanished:
-        gone = f"""t.deleted_at IS NULL AND {within}
-            AND NOT EXISTS (SELECT FROM {keys} AS k WHERE k.source_id = t.source_id)"""
-        keep_old(work, f"(SELECT source_id FROM {part}) AS s", gone)
+        gone = f"""SELECT g.ctid AS place FROM {part} AS g
+            LEFT JOIN (SELECT DISTINCT source_id FROM {keys}) AS k USING (source_id)
+            WHERE g.deleted_at IS NULL AND k.source_id IS NULL AND {within}"""
+        work.db.execute(
+            warehouse.text(f"CREATE TEMP TABLE portrait_delta ON COMMIT DROP AS {gone}")
+        )
+        keep_old(work, f"{DELTA} AS d ON t.ctid = d.place")
         work.db.execute(
             warehouse.text(
                 f"""UPDATE {part} AS t SET deleted_at = now(), landed_at = now(), run_id = %s
-                    WHERE {gone}"""
+                    FROM {DELTA} AS d WHERE t.ctid = d.place"""
             ),
             [work.run_id],
         )
+        work.db.execute(warehouse.text(f"DROP TABLE {DELTA}"))
     return int(vanished)
 
 

@@ -8,6 +8,7 @@ from include.landing.readers import Reader, Staged
 from include.sources import Entity, Source
 
 STAGING, CHECKED = "pg_temp.portrait_staging", "pg_temp.portrait_checked"
+DELTA = "pg_temp.portrait_delta"  # what is new or changed, and the place of its old version
 
 
 @dataclass(frozen=True)

@@ -181,7 +181,7 @@ def check(work: Job, staged: list[Staged], *, into: str) -> None:
                               OFFSET 0) AS f"""
         )
     )
-    work.db.execute(warehouse.text(f"ANALYZE {into}"))
+    work.db.execute(warehouse.text(f"ANALYZE {into} (source_id, fault)"))
 
 
 def mark_duplicates(db: warehouse.Connection, checked: str) -> None:
