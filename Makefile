@@ -1,11 +1,11 @@
 # Every command works from a bare clone: the environment is brought up to the lock first.
-.PHONY: demo test test-long run dsn stop clean doctor check bench lock init screenshots docs
+.PHONY: demo test test-long run reconcile replay dsn stop clean doctor check bench faults lock init screenshots docs
 PY := .venv/bin/python
 UV := uv==0.13.8
 export AS_OF SOURCES ONLY ROLE DB CUSTOMERS DATA DAYS
 export PYTHONPATH := $(CURDIR)
 
-demo run dsn stop clean doctor bench init: .venv/ready
+demo run reconcile replay dsn stop clean doctor bench init: .venv/ready
 	@$(PY) -m include.local $@
 
 test: .venv/ready
@@ -13,6 +13,9 @@ test: .venv/ready
 
 test-long: .venv/ready
 	@$(PY) -m pytest -m slow
+
+faults: .venv/ready
+	@PORTRAIT_FAULT_SEEDS=20 PORTRAIT_FAULTS_REPORT=docs/faults.md $(PY) -m pytest tests/faults
 
 check: .venv/ready
 	@$(PY) -m ruff format --check . && $(PY) -m ruff check . && $(PY) -m mypy

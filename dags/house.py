@@ -1,9 +1,9 @@
-"""What every DAG here shares: owner, retries, one run at a time."""
+"""What every DAG here shares: owner, retries, one run at a time, and how one begins."""
 
 import os
 from datetime import timedelta
 
-from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule
+from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule, task
 
 from include.errors import ConfigError, ContractError, InputError, NotFittedError, QualityError
 
@@ -28,3 +28,15 @@ DAG = {"max_active_runs": 1, "catchup": False, "default_args": TASKS}
 def cron(expression: str | None) -> str | None:
     """The schedule, or none where ``PORTRAIT_CRON=off`` (historic data that gets no news)."""
     return None if os.environ.get("PORTRAIT_CRON") == "off" else expression
+
+
+@task
+def begin(dag_run) -> str:
+    """Bring the warehouse to the contracts, open the run in the ledger and return its id."""
+    from include import ledger, warehouse
+
+    run_id = f"{dag_run.dag_id}/{dag_run.run_id}"
+    with ledger.step(run_id) as db:
+        warehouse.deploy(db)
+        ledger.begin(db, run_id)
+    return run_id

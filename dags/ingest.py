@@ -7,7 +7,7 @@ others landed and the run red. What a row breaks is in `bi.quarantine`, what a t
 """
 
 from airflow.sdk import Asset, dag, task
-from house import DAG, cron
+from house import DAG, begin, cron
 
 from include import sources
 from include.errors import ConfigError
@@ -23,16 +23,6 @@ def ingest(source: Source):
         **DAG,
     )
     def pipeline():
-        @task
-        def begin(dag_run) -> str:
-            from include import ledger, warehouse
-
-            run_id = f"{dag_run.dag_id}/{dag_run.run_id}"
-            with ledger.step(run_id) as db:
-                warehouse.deploy(db)
-                ledger.begin(db, run_id)
-            return run_id
-
         @task(map_index_template="{{ entity }}")
         def copy(run: str, entity: str) -> None:
             from airflow.sdk import get_current_context
@@ -44,7 +34,7 @@ def ingest(source: Source):
                 landing.load(sources.load(source.name), entity, db, run_id=run)
 
         @task(multiple_outputs=False, outlets=[Asset(f"landing_{source.name}")])
-        def check(run: str) -> dict[str, int]:
+        def check(run: str) -> dict[str, float | None]:
             from include import ledger, quality
 
             tables = [
@@ -63,10 +53,55 @@ def ingest(source: Source):
     return pipeline()
 
 
-def broken(name: str):
+def reconciliation(source: Source):
+    @dag(
+        dag_id=f"reconcile_{source.name}",
+        schedule=cron(source.reconcile),
+        tags=["reconcile"],
+        **DAG,
+    )
+    def pipeline():
+        """Compare a whole CRM with what has landed, and mend what differs: a row that was changed
+        without its stamp, deleted without a trace, lost or damaged here. Only key ranges that
+        differ are read again where both sides are PostgreSQL. One table's failure leaves the
+        others mended and the run red. `done` ends skipped when nothing had to be mended: no
+        profile follows then. Counts are in `bi.load`.
+        """
+
+        @task(map_index_template="{{ entity }}")
+        def reconcile(run: str, entity: str) -> None:
+            from airflow.sdk import get_current_context
+
+            from include import landing, ledger, sources
+
+            get_current_context()["entity"] = entity
+            with ledger.step(run) as db:
+                landing.reconcile(sources.load(source.name), entity, db, run_id=run)
+
+        @task(multiple_outputs=False, outlets=[Asset(f"landing_{source.name}")])
+        def done(run: str) -> dict[str, float | None]:
+            from airflow.sdk.exceptions import AirflowSkipException
+
+            from include import ledger
+
+            with ledger.step(run) as db:
+                counts = ledger.loaded(db, run)
+                ledger.finish(db, run, **counts)
+                mended = ledger.changed(db, run)
+            if not mended:  # a skipped task emits no asset event
+                raise AirflowSkipException("nothing had to be mended, so no profile follows")
+            return counts
+
+        run = begin()
+        reconcile.partial(run=run).expand(entity=list(source.entities)) >> done(run)
+
+    return pipeline()
+
+
+def broken(dag_id: str, name: str):
     """A DAG that fails with the message of a mapping that cannot be used."""
 
-    @dag(dag_id=f"ingest_{name}", schedule=None, tags=["ingest"], doc_md=__doc__, **DAG)
+    @dag(dag_id=dag_id, schedule=None, tags=[dag_id.partition("_")[0]], doc_md=__doc__, **DAG)
     def pipeline():
         @task(outlets=[Asset(f"landing_{name}")])
         def read_mapping() -> None:
@@ -79,6 +114,10 @@ def broken(name: str):
 
 for name in sources.switched_on():
     try:
-        ingest(sources.load(name))
+        source = sources.load(name)
     except ConfigError:
-        broken(name)
+        broken(f"ingest_{name}", name)
+        broken(f"reconcile_{name}", name)
+    else:
+        ingest(source)
+        reconciliation(source)

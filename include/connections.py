@@ -16,14 +16,17 @@ import psycopg
 
 from include.errors import ConfigError, ResourceError
 
-Dialect = Literal["postgres", "mysql", "sqlite"]
+Dialect = Literal["postgres", "mysql", "sqlite", "sqlserver"]
 DIALECTS: dict[str, Dialect] = {
     "postgres": "postgres",
     "postgresql": "postgres",
     "mysql": "mysql",
     "mariadb": "mysql",
     "sqlite": "sqlite",
+    "mssql": "sqlserver",
+    "sqlserver": "sqlserver",
 }
+PORTS = {"postgres": 5432, "mysql": 3306, "sqlite": None, "sqlserver": 1433}
 APPLICATION = "portrait"
 KEEPALIVE = {"keepalives_idle": "30", "keepalives_interval": "10", "keepalives_count": "3"}
 
@@ -88,10 +91,9 @@ def _parts(connection_id: str, raw: str) -> Address:
     dialect = DIALECTS[kind]
     if dialect == "sqlite":
         database = database or host
-    default_port = {"postgres": 5432, "mysql": 3306, "sqlite": None}[dialect]
     plain = tuple((key, str(value)) for key, value in options.items() if key != "__extra__")
     return Address(
-        connection_id, dialect, host, port or default_port, user, password, database, plain
+        connection_id, dialect, host, port or PORTS[dialect], user, password, database, plain
     )
 
 
@@ -179,3 +181,35 @@ def connect_mysql(connection_id: str) -> Any:
         )
     except pymysql.err.OperationalError as error:
         raise ResourceError(_unreachable(place, error)) from error
+
+
+def connect_sqlserver(connection_id: str) -> Any:
+    """Open a SQL Server connection; ``?encryption=off`` where the server has none."""
+    import pymssql  # type: ignore[import-not-found,unused-ignore]
+
+    place = address(connection_id)
+    try:
+        return pymssql.connect(
+            server=place.host,
+            port=str(place.port),
+            user=place.user,
+            password=place.password or "",
+            database=place.database,
+            charset="UTF-8",
+            login_timeout=10,
+            appname=APPLICATION,
+            encryption=dict(place.options).get("encryption", "require"),
+            read_only=True,
+            autocommit=True,
+        )
+    except pymssql.Error as error:
+        said = RuntimeError(said_by_sqlserver(error)[1])
+        raise ResourceError(_unreachable(place, said)) from error
+
+
+def said_by_sqlserver(error: Exception) -> tuple[int, str]:
+    """Number and words of an error of pymssql, which repeats itself in bytes."""
+    parts = error.args[0] if error.args and isinstance(error.args[0], tuple) else error.args
+    said = parts[-1].decode(errors="replace") if isinstance(parts[-1], bytes) else str(parts[-1])
+    lines = [line for line in said.splitlines() if not line.startswith("DB-Lib error message")]
+    return parts[0] if isinstance(parts[0], int) else 0, " ".join(dict.fromkeys(lines))

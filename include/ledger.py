@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from datetime import date
 
 import psycopg
+from psycopg.rows import dict_row
 
 from include import paths, warehouse
 from include.connections import connect
@@ -46,36 +47,51 @@ def dated(
         )
 
 
-def finish(
-    db: warehouse.Connection,
-    run_id: str,
-    *,
-    rows_in: int | None = None,
-    rows_out: int | None = None,
-    rows_quarantined: int | None = None,
-    published: bool | None = None,
-) -> None:
-    """Close a run as a success, with its counts."""
+def finish(db: warehouse.Connection, run_id: str, **counts: float | None) -> None:
+    """Close a run as a success, with its counts, which are columns of ``ops.pipeline_run``."""
+    sets = "".join(f", {warehouse.quoted(name)} = %({name})s" for name in counts)
     with db.transaction():
         db.execute(
-            """UPDATE ops.pipeline_run
-               SET status = 'success', ended_at = now(), recorded_at = now(), message = NULL,
-                   rows_in = %s, rows_out = %s, rows_quarantined = %s, published = %s
-               WHERE run_id = %s""",
-            [rows_in, rows_out, rows_quarantined, published, run_id],
+            warehouse.text(
+                f"""UPDATE ops.pipeline_run
+                    SET status = 'success', ended_at = now(), recorded_at = now(), message = NULL
+                        {sets}
+                    WHERE run_id = %(run_id)s"""
+            ),
+            {**counts, "run_id": run_id},
         )
+    said = [f"{name} {value:.15g}" for name, value in counts.items() if value is not None]
+    log.info("%s ended well%s", run_id, f": {', '.join(said)}" if said else "")
 
 
-def loaded(db: warehouse.Connection, run_id: str) -> dict[str, int]:
-    """The sums of a run's loads, named as ``finish`` takes them."""
-    row = db.execute(
-        """SELECT coalesce(sum(rows_in), 0)::bigint,
-                  coalesce(sum(rows_inserted + rows_updated + rows_deleted), 0)::bigint,
-                  coalesce(sum(rows_quarantined), 0)::bigint
-           FROM ops.load WHERE run_id = %s""",
+def loaded(db: warehouse.Connection, run_id: str) -> dict[str, float | None]:
+    """The sums of what a run loaded, mended or landed again, named as ``finish`` takes them."""
+    with db.cursor(row_factory=dict_row) as cursor:
+        row = cursor.execute(
+            """SELECT coalesce(sum(rows_in), 0)::bigint AS rows_in,
+                      coalesce(sum(rows_inserted + rows_updated + rows_deleted), 0)::bigint
+                          AS rows_out,
+                      coalesce(sum(rows_quarantined), 0)::bigint AS rows_quarantined,
+                      coalesce(sum(bytes_in), 0)::bigint AS bytes_in,
+                      round((sum(rows_in) / nullif(sum(seconds), 0))::numeric, 1)::float8
+                          AS rows_per_second,
+                      max(lag_seconds) FILTER (WHERE kind = 'load') AS lag_seconds,
+                      (sum(rows_inserted + rows_updated + rows_deleted)
+                           FILTER (WHERE kind = 'reconcile'))::bigint AS rows_reconciled
+               FROM ops.load WHERE run_id = %s""",
+            [run_id],
+        ).fetchone()
+    return row or {}
+
+
+def changed(db: warehouse.Connection, run_id: str) -> list[str]:
+    """The sources of which a run landed, changed or deleted a row."""
+    rows = db.execute(
+        """SELECT DISTINCT source FROM ops.load
+           WHERE run_id = %s AND rows_inserted + rows_updated + rows_deleted > 0 ORDER BY 1""",
         [run_id],
-    ).fetchone() or (0, 0, 0)
-    return dict(zip(("rows_in", "rows_out", "rows_quarantined"), row, strict=True))
+    ).fetchall()
+    return [source for (source,) in rows]
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from urllib.parse import quote
 import psycopg
 import pytest
 
+from include import connections
 from tests import airflow_home
 
 TABLES = """
@@ -22,11 +23,13 @@ CREATE TABLE bi.model_readiness (model text, requirement text, run_id text, as_o
     recorded_at timestamptz, needed float8, found float8, gap float8);
 CREATE TABLE bi.pipeline_run (run_id text, as_of date, recorded_at timestamptz, dag text,
     status text, rows_in bigint, rows_out bigint, rows_quarantined bigint, published boolean,
-    stale_reason text, message text);
+    stale_reason text, message text, rows_per_second float8, lag_seconds float8,
+    rows_reconciled bigint);
+CREATE TABLE bi.load (run_id text, ranges_differing int);
 CREATE TABLE bi.quality_result (run_id text, table_name text, source text, "check" text,
     recorded_at timestamptz, passed boolean, observed text, failing_rows bigint, severity text);
-CREATE TABLE bi.quarantine (source text, entity text, row_key_hash text, "check" text,
-    "column" text, reason text, recorded_at timestamptz);
+CREATE TABLE bi.quarantine_count (source text, entity text, "check" text, "column" text,
+    reason text, rows bigint, last_recorded_at timestamptz);
 CREATE TABLE bi.recommendation (generation bigint, customer_id bigint, list text, rank int,
     product_id text, product_name text);
 """
@@ -44,15 +47,25 @@ INSERT INTO bi.model_readiness VALUES
     ('purchase', 'days of history', 'r', '2026-03-01', '2026-03-01', 180, 90, 90),
     ('purchase', 'customers', 'r', '2026-03-01', '2026-03-01', 100, 900, 0);
 INSERT INTO bi.pipeline_run VALUES ('publish/1', '2026-03-01', '2026-03-01 03:20+00', 'publish',
-    'success', 10, 1000, 2, true, NULL, NULL);
+    'success', 10, 1000, 2, true, NULL, NULL, NULL, NULL, NULL);
 INSERT INTO bi.quality_result VALUES
     ('r1', 'landing.product', 'shop', 'rows', '2026-02-01', false, '0', 5, 'error'),
     ('r2', 'landing.product', 'shop', 'rows', '2026-03-01', true, '9', 0, 'error');
-INSERT INTO bi.quarantine VALUES
-    ('shop', 'order_line', 'a', 'range', 'quantity', 'quantity 0 is below 1', '2026-03-01'),
-    ('shop', 'order_line', 'a', 'required', 'ordered_at', 'quantity 0 is below 1', '2026-03-01');
+INSERT INTO bi.quarantine_count VALUES
+    ('shop', 'order_line', 'range', 'quantity', 'quantity is outside', 3, '2026-03-01'),
+    ('shop', 'order_line', 'required', 'ordered_at', 'ordered_at is empty', 9, '2026-02-01');
 INSERT INTO bi.recommendation VALUES (7, 1, 'explore', 1, 'shop:1', 'Teapot'),
     (7, 2, 'explore', 3, 'shop:1', 'Teapot'), (7, 2, 'explore', 4, 'shop:2', 'Cup');
+"""
+LOADED = """
+INSERT INTO bi.pipeline_run (run_id, dag, status, recorded_at, message, rows_in, rows_per_second,
+    lag_seconds, rows_reconciled) VALUES
+    ('a', 'ingest_shop', 'success', '2026-02-28 02:00+00', NULL, 999, 50, 5, NULL),
+    ('b', 'ingest_shop', 'success', '2026-03-01 02:00+00', NULL, 12000, 4321.6, 420, NULL),
+    ('c', 'ingest_shop', 'failed', '2026-03-02 02:00+00', 'shop: no connection', NULL, NULL, NULL,
+     NULL),
+    ('d', 'reconcile_shop', 'success', '2026-03-01 04:00+00', NULL, 40, 80, NULL, 7);
+INSERT INTO bi.load VALUES ('d', 2), ('d', 1), ('b', NULL);
 """
 DAGS = [("ingest_shop", "ingest.py"), ("publish", "publish.py"), ("another", "another.py")]
 
@@ -179,7 +192,10 @@ def test_the_summary_tells_what_is_published(visit, published):
         ("days of history", 180, 90)
     ]
     assert [(c["check"], c["passed"]) for c in told["checks"]] == [("rows", True)]
-    assert [(q["entity"], q["rows"]) for q in told["quarantine"]] == [("order_line", 1)]
+    assert [(q["entity"], q["check"], q["rows"]) for q in told["quarantine"]] == [
+        ("order_line", "required", 9),
+        ("order_line", "range", 3),
+    ]
     assert [(p["product_name"], p["customers"]) for p in told["products"]] == [("Teapot", 2)]
     assert [run["run_id"] for run in told["runs"]] == ["publish/1"]
 
@@ -222,6 +238,45 @@ def test_runs_are_shown_before_the_first_generation(visit, warehouse):
     html = visit("/", "viewer").text
     assert "Nothing published yet" in html
     assert "the source is gone" in html
+
+
+def test_a_source_is_told_by_its_last_good_ingest_and_why_the_newest_failed(visit, published):
+    with psycopg.connect(connections.address("warehouse").url) as db:
+        db.execute(LOADED)
+    (source,) = visit("/api/summary", "viewer").json()["sources"]
+    assert source == {
+        "source": "shop",
+        "status": "failed",
+        "message": "shop: no connection",
+        "recorded_at": "2026-03-01T02:00:00Z",
+        "rows_in": 12000,
+        "rows_per_second": 4321.6,
+        "lag_seconds": 420,
+        "compared_at": "2026-03-01T04:00:00Z",
+        "rows_reconciled": 7,
+        "ranges_differing": 3,
+    }
+    html = visit("/", "viewer").text
+    assert "<small>shop: no connection</small>" in html
+    assert '<td class="number">7 min</td>' in html
+
+
+def test_before_the_new_columns_are_deployed_the_page_does_without(visit, warehouse):
+    warehouse.execute(TABLES)
+    warehouse.execute("ALTER TABLE bi.pipeline_run DROP COLUMN rows_per_second")
+    warehouse.commit()
+    told = visit("/api/summary", "viewer").json()
+    assert (told["sources"], told["runs"]) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(None, "–"), (0, "0 s"), (119, "119 s"), (420, "7 min"), (7200, "2 h"), (90000, "25 h")],
+)
+def test_a_lag_is_told_in_the_unit_that_fits(airflow, seconds, said):
+    from plugins.portrait.page import duration
+
+    assert duration(seconds) == said
 
 
 def test_a_warehouse_that_does_not_answer_is_named_and_the_dags_stay(visit, monkeypatch):

@@ -186,7 +186,8 @@ def check(work: Job, staged: list[Staged], *, into: str) -> None:
 
 def mark_duplicates(db: warehouse.Connection, checked: str) -> None:
     """All but one row of a key are set aside: the latest stays, then the first in text order."""
-    bare = "jsonb_strip_nulls(to_jsonb({}) - '{{fault,payload,rounded,source,landed_at,run_id}}'::text[])"
+    ours = "{{fault,payload,rounded,source,landed_at,run_id}}"
+    bare = f"jsonb_strip_nulls(to_jsonb({{}}) - '{ours}'::text[])"
     db.execute(
         warehouse.text(
             f"""UPDATE {checked} AS t

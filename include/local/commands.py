@@ -27,6 +27,16 @@ def run() -> None:
     inprocess.run(state.home(), Console())
 
 
+def reconcile() -> None:
+    """Compare each source with what has landed, and mend what differs."""
+    inprocess.run(state.home(), Console(), "reconcile")
+
+
+def replay() -> None:
+    """Check again what was set aside, and land what keeps the rules now."""
+    inprocess.run(state.home(), Console(), "replay")
+
+
 def dsn() -> None:
     """Print the URL of a database, one line; start the embedded server if it is that one's."""
     role = os.environ.get("ROLE") or "owner"
@@ -131,6 +141,8 @@ def _filled_line(line: str, before: str) -> str:
 COMMANDS: dict[str, Callable[[], None]] = {
     "demo": run_demo,
     "run": run,
+    "reconcile": reconcile,
+    "replay": replay,
     "dsn": dsn,
     "stop": stop,
     "clean": clean,

@@ -1,4 +1,5 @@
-"""``make run``: the same DAGs in order in this process, without scheduler and UI.
+"""``make run``: the same DAGs in order in this process, without scheduler and UI; so do
+``make reconcile`` and ``make replay``.
 
 They keep their runs in a metadata database of their own: a scheduler that runs beside would take
 the tasks of these runs for its own. What the tasks say goes to ``log/run.log``.
@@ -21,7 +22,13 @@ from include import clock, connections, domains, sources
 from include.errors import ConfigError, InputError, PortraitError, QualityError
 from include.local import airflow, notes, postgres, state
 
-STAGES = ("ingest", "profile", "train", "publish")
+STAGES = {
+    "run": ("ingest", "profile", "train", "publish"),
+    "reconcile": ("reconcile",),
+    "replay": ("replay",),
+}
+"""Command -> its stages: one DAG, or one a source."""
+BY_SOURCE = {"ingest", "reconcile"}
 
 
 @dataclass(frozen=True)
@@ -33,7 +40,7 @@ class Order:
     stages: tuple[str, ...]
 
     @classmethod
-    def read(cls, environment: dict[str, str]) -> "Order":
+    def read(cls, environment: dict[str, str], command: str = "run") -> "Order":
         """Read AS_OF, SOURCES and ONLY, once the connections are in the environment.
 
         Raises
@@ -42,18 +49,21 @@ class Order:
             If one of them cannot be used.
         """
         only, as_of = environment.get("ONLY", ""), environment.get("AS_OF") or None
-        if only and only not in STAGES:
-            raise InputError(f"ONLY={only}: must be one of {', '.join(STAGES)}; give one or none")
+        stages = STAGES[command]
+        if only and only not in stages:
+            raise InputError(f"ONLY={only}: must be one of {', '.join(stages)}; give one or none")
+        stages = (only,) if only else stages
         zone = domains.load().time_zone
         clock.as_of(datetime.now(UTC), given=as_of, newest_order=None, time_zone=zone)
         wanted = environment.get("SOURCES") or environment.get("PORTRAIT_SOURCES") or ""
         chosen = sources.chosen(wanted)
-        if not chosen and only in {"", "ingest"}:
+        if not chosen and stages[0] in {*BY_SOURCE, "replay"}:
+            known = ", ".join(sources.names())
             raise InputError(
-                f"run: no source is on; set AIRFLOW_CONN_ of one ({', '.join(sources.names())}), "
-                "or make a shop with `make demo`"
+                f"{command}: no source is on; set AIRFLOW_CONN_ of one ({known}), or make a shop "
+                "with `make demo`"
             )
-        return cls(as_of, " ".join(chosen), (only,) if only else STAGES)
+        return cls(as_of, " ".join(chosen), stages)
 
 
 @dataclass
@@ -61,13 +71,15 @@ class Result:
     """What became of one DAG; ``errors`` are those of its tasks, first to last."""
 
     dag_id: str
+    run_id: str = ""
     state: str = "running"
     tasks: int = 0
     errors: list[tuple[str, str]] = field(default_factory=list)
+    failure: PortraitError | None = None
 
 
-def run(home: Path, console: Console) -> None:
-    """Run what AS_OF, SOURCES and ONLY ask for.
+def run(home: Path, console: Console, command: str = "run") -> None:
+    """Run what a command of ``STAGES``, AS_OF, SOURCES and ONLY ask for.
 
     Raises
     ------
@@ -77,24 +89,48 @@ def run(home: Path, console: Console) -> None:
     given = dict(os.environ)
     embedded = airflow.needs_embedded()
     _enter(home, given)
-    order = Order.read(dict(os.environ))
-    with _alone(home):
+    order = Order.read(dict(os.environ), command)
+    with _alone(home, command):
         if embedded or (home / "run" / "demo.json").exists():
             postgres.start(home)
             _enter(home, given)  # its port may have moved
         os.environ["PORTRAIT_SOURCES"] = order.sources
         airflow.migrate(home, os.environ)
-        failures = _run_all(home, order, console)
+        results = _run_all(home, order, console)
+    failures = [result.failure for result in results if result.failure]
+    for note in _counts(results) + ([] if failures else _notes(order)):
+        console.print(note, soft_wrap=True, highlight=False, markup=False)
     if failures:
         raise failures[0]
-    for note in _notes(order):
-        console.print(note, soft_wrap=True, highlight=False, markup=False)
 
 
 def _notes(order: Order) -> list[str]:
     with connections.connect("warehouse") as db:
         on_sources = notes.on_sources(db, order.sources.split()) if "ingest" in order.stages else []
         return on_sources + (notes.on_models(db) if "publish" in order.stages else [])
+
+
+def _counts(results: list[Result]) -> list[str]:
+    """What the reconciliations and replays that ended well did, one line a table."""
+    run_ids = [result.run_id for result in results if result.failure is None]
+    if not run_ids:
+        return []
+    with connections.connect("warehouse") as db:
+        rows = db.execute(
+            """SELECT CASE kind WHEN 'reconcile' THEN format(
+                          '%%s.%%s: %%s key ranges compared, %%s read again, %%s rows repaired',
+                          source, entity, ranges, ranges_differing,
+                          rows_inserted + rows_updated + rows_deleted)
+                      ELSE format('%%s.%%s: %%s re-checked, %%s landed, %%s still set aside',
+                          source, entity, rows_in, rows_inserted + rows_updated, rows_quarantined)
+                      END
+               FROM ops.load WHERE run_id = ANY(%s) AND kind IN ('reconcile', 'replay')
+               ORDER BY source, entity""",
+            [run_ids],
+        ).fetchall()
+    if not rows and any(run_id.startswith("replay/") for run_id in run_ids):
+        return ["nothing is set aside that could land"]
+    return [said for (said,) in rows]
 
 
 def _enter(home: Path, given: dict[str, str]) -> None:
@@ -105,26 +141,28 @@ def _enter(home: Path, given: dict[str, str]) -> None:
 
 
 @contextlib.contextmanager
-def _alone(home: Path) -> Iterator[None]:
+def _alone(home: Path, command: str) -> Iterator[None]:
     """Refuse a second run of the same checkout: both would write the same generation."""
     with (state.folder(home, "run") / "run.lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise InputError("run: another `make run` is at work here; wait for its end") from error
+            others = ", ".join(f"`make {name}`" for name in STAGES)
+            raise InputError(
+                f"{command}: another of {others} is at work here; wait for its end"
+            ) from error
         yield
 
 
-def _run_all(home: Path, order: Order, console: Console) -> list[PortraitError]:
+def _run_all(home: Path, order: Order, console: Console) -> list[Result]:
     """Run stage by stage; a stage without one success ends the flow, but for training."""
-    failures: list[PortraitError] = []
+    results: list[Result] = []
     log_file = state.folder(home, "log") / "run.log"
     with _said_to(log_file):
         dags = _dags()
     for stage in order.stages:
-        names = [f"ingest_{name}" for name in order.sources.split()]
-        stage_dags = names if stage == "ingest" else [stage]
-        before = len(failures)
+        names = [f"{stage}_{name}" for name in order.sources.split()]
+        stage_dags = names if stage in BY_SOURCE else [stage]
         for dag_id in stage_dags:
             began, moment = time.monotonic(), datetime.now(UTC)
             with _said_to(log_file):
@@ -132,12 +170,14 @@ def _run_all(home: Path, order: Order, console: Console) -> list[PortraitError]:
             seconds = time.monotonic() - began
             console.print(f"{dag_id:<16} {result.state:<8} {result.tasks:>3} tasks {seconds:.1f} s")
             if result.state != "success":
-                failures.append(_failure(result, log_file))
-            elif dag_id == "publish" and (kept := _kept(moment)):
-                failures.append(kept)
-        if len(failures) - before == len(stage_dags) and stage != "train":
+                result.failure = _failure(result, log_file)
+            elif dag_id == "publish":
+                result.failure = _kept(moment)
+            results.append(result)
+        failed = all(result.failure for result in results[-len(stage_dags) :])
+        if failed and stage != "train":
             break
-    return failures
+    return results
 
 
 def _dags() -> dict[str, Any]:
@@ -169,6 +209,7 @@ def _test(dags: dict[str, Any], dag_id: str, order: Order) -> Result:
     outcome = dag.test(run_conf=conf)
     instances = outcome.get_task_instances()
     result.state, result.tasks = str(outcome.state), len(instances)
+    result.run_id = f"{dag_id}/{outcome.run_id}"  # as the ledger calls it
     return result
 
 

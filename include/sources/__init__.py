@@ -96,6 +96,7 @@ class Source(Strict):
     name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,30}$")
     connection: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
     schedule: str | None = None
+    reconcile: str | None = "0 4 * * 0"  # when all of it is compared; None: by hand
     time_zone: str = "UTC"
     person_key: str | None = None
     changes: Changes = Changes()
@@ -120,7 +121,7 @@ class Source(Strict):
         """A zone that both Python and PostgreSQL know."""
         return _known(zone)
 
-    @field_validator("schedule")
+    @field_validator("schedule", "reconcile")
     @classmethod
     def valid_cron(cls, schedule: str | None) -> str | None:
         """A bad cron string would lose its DAG at parse time, with no more than an import error."""

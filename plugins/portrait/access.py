@@ -15,14 +15,19 @@ from airflow.utils.session import create_session
 from fastapi import Depends
 from sqlalchemy import select
 
-__all__ = ["FILES", "SIGNED_IN", "Form", "Reader", "forms"]
+__all__ = ["PURPOSES", "SIGNED_IN", "Form", "Reader", "forms"]
 
-FILES = {  # our DAG files, in the order of the flow
-    "ingest.py": "Copy what changed in a CRM",
-    "profile.py": "Work out who each customer is",
-    "train.py": "Teach the models from the past",
-    "publish.py": "Score everybody and switch BI over",
-    "operate.py": "Mend, repeat or go back",
+FILES = ("ingest.py", "profile.py", "train.py", "publish.py", "operate.py")
+"""Our DAG files, in the order of the flow."""
+PURPOSES = {  # first word of a DAG's name -> what it does
+    "ingest": "Copy what changed in a CRM",
+    "reconcile": "Compare all of a CRM with what has landed, and mend it",
+    "profile": "Work out who each customer is",
+    "train": "Teach the models from the past",
+    "publish": "Score everybody and switch BI over",
+    "backfill": "Read some days of a CRM again",
+    "replay": "Check again what was set aside",
+    "rollback": "Go back to an earlier publish",
 }
 Reader = GetUserDep
 SIGNED_IN = Depends(requires_authenticated())  # a mounted application is public without it
@@ -48,13 +53,12 @@ def forms(user: BaseUser) -> list[Form]:
                 DagModel.relative_fileloc.in_(FILES), DagModel.is_stale.is_(False)
             )
         )
-        order = list(FILES)
-        ours = sorted(known, key=lambda dag: (order.index(dag.relative_fileloc), dag.dag_id))
+        ours = sorted(known, key=lambda dag: (FILES.index(dag.relative_fileloc), dag.dag_id))
         return [
             Form(
                 dag_id=dag.dag_id,
                 title=dag.dag_display_name,
-                purpose=FILES[dag.relative_fileloc],
+                purpose=PURPOSES.get(dag.dag_id.partition("_")[0], ""),
                 schedule=_in_words(dag.timetable_summary),
                 paused=dag.is_paused,
                 may_trigger=_may(user, dag.dag_id, "POST", DagAccessEntity.RUN),

@@ -74,6 +74,16 @@ def whole(value: float | None) -> str:
     return "–" if value is None else f"{value:,.0f}".replace(",", "\u202f")
 
 
+def duration(seconds: float | None) -> str:
+    """12 s, 7 min, 31 h."""
+    if seconds is None:
+        return "–"
+    for unit, size in (("h", 3600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
 def percent(value: float | None) -> str:
     """One decimal, of a share from 0 to 1."""
     return "–" if value is None else f"{value:.1%}"
@@ -86,5 +96,5 @@ TEMPLATES = Environment(
     lstrip_blocks=True,
     undefined=StrictUndefined,
 )
-TEMPLATES.filters |= {"moment": moment, "whole": whole, "percent": percent}
+TEMPLATES.filters |= {"moment": moment, "whole": whole, "percent": percent, "duration": duration}
 TEMPLATES.globals["time_zone"] = lambda: domains.load().time_zone

@@ -9,11 +9,12 @@ from psycopg.rows import dict_row
 Row = dict[str, Any]
 RUNS_SHOWN = 8
 PRODUCTS_SHOWN = 6
+REASONS_SHOWN = 6
 PATIENCE = "15s"  # one query; the page is no place to wait longer
 
 FRESHNESS = "SELECT generation, as_of, published_at, data_to, stale_reason FROM bi.freshness"
 
-# name in the summary -> (view, query); a view that is not there yet gives no rows
+# name in the summary -> (view or column, query); one that is not there yet gives no rows
 QUERIES = {
     "segments": (
         "bi.segment",
@@ -49,11 +50,31 @@ QUERIES = {
                           ORDER BY table_name, source, "check", recorded_at DESC) AS latest
            ORDER BY passed, severity, table_name, source, "check" """,
     ),
+    "sources": (  # how the newest ingest ended; of the newest good ones, what they did
+        "bi.pipeline_run.rows_per_second",
+        """SELECT substr(run.dag, 8) AS source, run.status, run.message, loaded.recorded_at,
+                  loaded.rows_in, loaded.rows_per_second, loaded.lag_seconds,
+                  compared.recorded_at AS compared_at, compared.rows_reconciled,
+                  compared.ranges_differing
+           FROM (SELECT DISTINCT ON (dag) * FROM bi.pipeline_run WHERE dag LIKE 'ingest\\_%'
+                 ORDER BY dag, recorded_at DESC) AS run
+           LEFT JOIN LATERAL (
+               SELECT * FROM bi.pipeline_run AS r WHERE r.dag = run.dag AND r.status = 'success'
+               ORDER BY recorded_at DESC LIMIT 1) AS loaded ON true
+           LEFT JOIN LATERAL (
+               SELECT r.recorded_at, r.rows_reconciled, (
+                   SELECT sum(ranges_differing) FROM bi.load AS l WHERE l.run_id = r.run_id
+                   ) AS ranges_differing
+               FROM bi.pipeline_run AS r
+               WHERE r.dag = 'reconcile_' || substr(run.dag, 8) AND r.status = 'success'
+               ORDER BY recorded_at DESC LIMIT 1) AS compared ON true
+           ORDER BY source""",
+    ),
     "quarantine": (
-        "bi.quarantine",
-        """SELECT source, entity, count(DISTINCT row_key_hash) AS rows, max(recorded_at) AS newest,
-                  mode() WITHIN GROUP (ORDER BY reason) AS usual_reason
-           FROM bi.quarantine GROUP BY source, entity ORDER BY rows DESC, source, entity""",
+        "bi.quarantine_count",
+        f"""SELECT source, entity, "check", "column", reason, rows, last_recorded_at
+            FROM bi.quarantine_count
+            ORDER BY rows DESC, source, entity, "check", "column" LIMIT {REASONS_SHOWN}""",
     ),
 }
 PRODUCTS = f"""SELECT product_id, max(product_name) AS product_name, count(*) AS customers
@@ -77,7 +98,7 @@ def read(db: psycopg.Connection[Any]) -> Row:
     db.read_only = True
     with db.transaction(), db.cursor(row_factory=dict_row) as cursor:
         cursor.execute("SELECT set_config('statement_timeout', %s, true)", [PATIENCE])
-        views = _views(cursor)
+        views = _there(cursor)
         summary = _freshness(cursor, views)
         for name, (view, query) in QUERIES.items():
             summary[name] = cursor.execute(query).fetchall() if view in views else []
@@ -87,12 +108,13 @@ def read(db: psycopg.Connection[Any]) -> Row:
     return summary
 
 
-def _views(cursor: psycopg.Cursor[Row]) -> set[str]:
+def _there(cursor: psycopg.Cursor[Row]) -> set[str]:
+    """The views of ``bi`` and their columns; after an upgrade the next run brings the new ones."""
     found = cursor.execute(
-        "SELECT table_schema || '.' || table_name AS view FROM information_schema.tables "
-        "WHERE table_schema = 'bi'"
+        "SELECT format('bi.%s', table_name) AS view, format('bi.%s.%s', table_name, column_name) "
+        "AS column FROM information_schema.columns WHERE table_schema = 'bi'"
     )
-    return {row["view"] for row in found}
+    return {name for row in found for name in row.values()}
 
 
 def _freshness(cursor: psycopg.Cursor[Row], views: set[str]) -> Row:

@@ -36,10 +36,16 @@ def dags():
     return bag.dags
 
 
-def test_one_dag_a_source_and_one_a_stage(dags):
+def test_two_dags_a_source_one_a_stage_and_one_a_form(dags):
     assert sorted(dags) == [
-        *("ingest_shop", "ingest_support", "profile", "publish", "rollback", "train")
+        *("backfill", "ingest_shop", "ingest_support", "profile", "publish"),
+        *("reconcile_shop", "reconcile_support", "replay", "rollback", "train"),
     ]
+
+
+def test_a_source_is_reconciled_on_sundays_unless_its_mapping_says_otherwise(dags):
+    assert dags["reconcile_shop"].schedule == "0 4 * * 0"
+    assert dags["ingest_shop"].schedule == "0 2 * * *"
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
@@ -99,7 +105,11 @@ def test_profile_waits_for_any_source(dags):
     assert names(condition) == {"landing_shop", "landing_support"}
 
 
-@pytest.mark.parametrize("name", ["ingest_shop", "profile", "train", "publish", "rollback"])
+STAGES = ["ingest_shop", "reconcile_shop", "profile", "train", "publish"]
+FORMS = ["replay", "backfill", "rollback"]
+
+
+@pytest.mark.parametrize("name", [*STAGES, *FORMS])
 def test_each_dag_says_what_it_does_whose_it_is_and_runs_once_at_a_time(dags, name):
     dag = dags[name]
     assert len(dag.doc_md) > 100, f"{name}: the docstring is the runbook"
@@ -111,13 +121,30 @@ def test_each_dag_says_what_it_does_whose_it_is_and_runs_once_at_a_time(dags, na
         assert task.retry_policy is not None, f"{name}.{task.task_id}: has no retry policy"
 
 
-@pytest.mark.parametrize("name", ["profile", "train", "publish", "rollback"])
+@pytest.mark.parametrize("name", ["profile", "train", "publish", *FORMS])
 def test_each_field_of_a_form_has_a_label_and_help(dags, name):
     for field in dags[name].params:
         param = dags[name].params.get_param(field)
         assert param.schema.get("title"), f"{name}: {field} has no label"
         assert param.description, f"{name}: {field} has no help"
         assert param.schema.get("type"), f"{name}: {field} has no type"
+
+
+def test_a_reconciliation_makes_its_source_fresh(dags):
+    done = dags["reconcile_shop"].get_task("done")
+    assert [asset.name for asset in done.outlets] == ["landing_shop"]
+
+
+def test_the_page_says_what_each_dag_is_for(dags):
+    from plugins.portrait.access import PURPOSES
+
+    assert {name.partition("_")[0] for name in dags} == set(PURPOSES)
+
+
+@pytest.mark.parametrize("name", ["replay", "backfill"])
+def test_a_form_offers_the_sources_that_are_on(dags, name):
+    offered = dags[name].params.get_param("source").schema["enum"]
+    assert [value for value in offered if value] == ["shop", "support"]
 
 
 def test_a_broken_check_is_not_retried_and_a_lost_connection_is(dags):
@@ -143,5 +170,6 @@ def test_a_mapping_that_cannot_be_used_costs_only_its_own_dag(tmp_path, monkeypa
     monkeypatch.setattr(sources, "load", lambda name, folder=tmp_path: load(name, folder))
     bag = DagBag(dag_folder=str(DAGS / "ingest.py"))
     assert bag.import_errors == {}
-    assert [task.task_id for task in bag.dags["ingest_shop"].tasks] == ["read_mapping"]
+    for dag_id in ("ingest_shop", "reconcile_shop"):
+        assert [task.task_id for task in bag.dags[dag_id].tasks] == ["read_mapping"]
     assert len(bag.dags["ingest_support"].tasks) == 3

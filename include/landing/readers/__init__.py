@@ -22,6 +22,10 @@ def open_reader(source: Source) -> Reader:
         from include.landing.readers.mysql import MysqlReader
 
         return MysqlReader(source)
+    if dialect == "sqlserver":
+        from include.landing.readers.sqlserver import SqlserverReader
+
+        return SqlserverReader(source)
     from include.landing.readers.sqlite import SqliteReader
 
     return SqliteReader(source)

@@ -53,7 +53,7 @@ OLDEST = {  # before it are only zero dates, which say nothing of when a row cha
     "datetime": "'1000-01-01'",
     "date": "'1000-01-01'",
 }
-LOOKS_LIKE_A_TIME = "'^[0-9]{4}-[0-9]{2}-[0-9]{2}'"
+LOOKS_LIKE_A_TIME = "'^[1-9][0-9]{3}-[0-9]{2}-[0-9]{2}'"
 OFFSETS = timedelta(days=2)  # two local times of one moment are at most 26 hours apart
 
 
