@@ -28,6 +28,14 @@ DIALECTS: dict[str, Dialect] = {
 }
 PORTS = {"postgres": 5432, "mysql": 3306, "sqlite": None, "sqlserver": 1433}
 APPLICATION = "portrait"
+SESSION = {  # how values are written, whatever a role or a database has set
+    "timezone": "UTC",
+    "client_encoding": "UTF8",
+    "datestyle": "ISO",
+    "intervalstyle": "postgres",
+    "bytea_output": "hex",
+    "extra_float_digits": "1",
+}
 KEEPALIVE = {"keepalives_idle": "30", "keepalives_interval": "10", "keepalives_count": "3"}
 
 
@@ -134,7 +142,7 @@ def connect(connection_id: str) -> psycopg.Connection[Any]:
             place.url,
             connect_timeout=10,
             application_name=APPLICATION,
-            options="-c timezone=UTC -c client_encoding=UTF8",
+            options=" ".join(f"-c {name}={value}" for name, value in SESSION.items()),
             **KEEPALIVE,  # type: ignore[arg-type]  # libpq takes text
         )
     except psycopg.OperationalError as error:

@@ -104,7 +104,7 @@ def step(run_id: str) -> Iterator[warehouse.Connection]:
     Raises
     ------
     ResourceError
-        If this machine's disk, or the warehouse's, is full.
+        If this machine's disk, or the warehouse's, is full, or its server went away.
     """
     done = False
     failure = "stopped from outside"
@@ -122,6 +122,14 @@ def step(run_id: str) -> Iterator[warehouse.Connection]:
         disk = paths.home() if isinstance(error, OSError) else "the warehouse's server"
         failure = f"{disk}: no space left on the disk; make room, then run again; nothing was lost"
         raise ResourceError(failure) from error
+    except psycopg.OperationalError as error:
+        if not db.broken:
+            raise
+        failure = (
+            "the warehouse's server ended the connection; look at its log, then run again; "
+            "nothing was lost"
+        )
+        raise ResourceError(failure) from error
     finally:
         if not done:
             _failed(run_id, failure)
@@ -133,13 +141,16 @@ def _failed(run_id: str, failure: str) -> None:
     kind = sys.exc_info()[0]
     if failure == "stopped from outside" and kind is not None:
         failure = f"{kind.__name__}; the task's log has the rest"
-    with connect("warehouse") as db:
-        db.execute(
-            """UPDATE ops.pipeline_run
-               SET status = 'failed', ended_at = now(), recorded_at = now(), message = %s
-               WHERE run_id = %s""",
-            [failure, run_id],
-        )
+    try:
+        with connect("warehouse") as db:
+            db.execute(
+                """UPDATE ops.pipeline_run
+                   SET status = 'failed', ended_at = now(), recorded_at = now(), message = %s
+                   WHERE run_id = %s""",
+                [failure, run_id],
+            )
+    except (ResourceError, psycopg.OperationalError) as error:  # what failed first is what counts
+        log.info("%s: its failure is not written down: %s", run_id, " ".join(str(error).split()))
 
 
 def built(

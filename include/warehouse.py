@@ -324,6 +324,7 @@ FUNCTIONS = r"""
 CREATE OR REPLACE FUNCTION ops.to_odd_moment(value text, zone text) RETURNS timestamptz
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
 BEGIN
+    IF value !~ '^\s*[0-9]{4}[-/.]?[0-9]' THEN RETURN NULL; END IF;  -- 1/2/2026, yesterday
     IF value ~ '(Z|[+-][0-9]{2}(:?[0-9]{2})?)$' AND value ~ ':' THEN
         RETURN value::timestamptz;
     END IF;
@@ -352,6 +353,7 @@ END $$;
 CREATE OR REPLACE FUNCTION ops.to_day(value text) RETURNS date
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
 BEGIN
+    IF value !~ '^\s*[0-9]{4}[-/.]?[0-9]' THEN RETURN NULL; END IF;
     RETURN value::timestamp::date;
 EXCEPTION WHEN data_exception THEN RETURN NULL;
 END $$;

@@ -39,6 +39,7 @@ def counted(work: Job, checked: str, read: warehouse.Copied) -> dict[str, int]:
     ).fetchone()
     faulty, rounded, undated = row or (0, 0, 0)
     rules.guard_size(work, checked, faulty + len(read.unreadable), read)
+    rules.release(work, checked)
     quarantined = rules.set_aside(work, checked) + rules.set_lines_aside(work, read, checked)
     return {
         "read": read.rows + len(read.unreadable),
@@ -80,12 +81,15 @@ def upserted(work: Job) -> Loaded:
     names = [c.name for c in work.table.own_columns] + list(STAMPS)
     compared = [name for name in names if name not in work.kept]
     listed = ", ".join(f'"{name}"' for name in names)
+    values = {name: f's."{name}"' for name in names} | {"pass_through": _beside(work)}
     db.execute(
         warehouse.text(
             f"""CREATE TEMP TABLE portrait_delta ON COMMIT DROP AS
-                SELECT s.source_id, {", ".join(f's."{n}"' for n in names)}, t.ctid AS place
+                SELECT s.source_id, {", ".join(f'{values[n]} AS "{n}"' for n in names)},
+                       t.ctid AS place
                 FROM {CHECKED} AS s LEFT JOIN {part} AS t USING (source_id)
-                WHERE s.fault IS NULL AND (t.source_id IS NULL OR {_differs(compared)})"""
+                WHERE s.fault IS NULL
+                AND (t.source_id IS NULL OR {_differs(compared, values)})"""
         )
     )
     updated = keep_old(work, f"{DELTA} AS d ON t.ctid = d.place")
@@ -110,17 +114,26 @@ def upserted(work: Job) -> Loaded:
     return Loaded(inserted=inserted, updated=updated)
 
 
-def _differs(columns: list[str]) -> str:
-    """True where ``s`` is to replace ``t``; of a deletion only the fact is compared."""
+def _differs(columns: list[str], values: dict[str, str]) -> str:
+    """True where the new ``values`` replace those of ``t``; a deletion counts, not its time."""
+    old = [f't."{name}"' for name in columns]
+    new = [values[name] for name in columns]
+    for side in (old, new):
+        place = columns.index("deleted_at")
+        side[place] += " IS NULL"
+    return f"({', '.join(old)}) IS DISTINCT FROM ({', '.join(new)})"
 
-    def row(of: str) -> str:
-        parts = [
-            f'{of}."{name}" IS NULL' if name == "deleted_at" else f'{of}."{name}"'
-            for name in columns
-        ]
-        return ", ".join(parts)
 
-    return f"({row('t')}) IS DISTINCT FROM ({row('s')})"
+def _beside(work: Job) -> str:
+    """SQL: what is kept beside our model, with the landed values of columns that are gone."""
+    keys = sorted(work.kept & set(work.entity.pass_through))
+    if not keys:
+        return "s.pass_through"
+    pairs = ", ".join(
+        f"{rules.literal(key)}, t.pass_through -> {rules.literal(key)}" for key in keys
+    )
+    landed = f"CASE WHEN t.source_id IS NULL THEN '{{}}' ELSE jsonb_build_object({pairs}) END"
+    return f"s.pass_through || {landed}"
 
 
 def keep_old(work: Job, others: str) -> int:
@@ -172,6 +185,8 @@ def mark_gone(work: Job, keys: str, ranges: list[int] | None = None) -> int:
         )
     ).fetchone()
     vanished, known = row or (0, 0)
+    if work.entity.deletes == "sweep":
+        _revive(work, keys)
     source, table = work.source, work.table
     if known >= GUARD_FROM_ROWS and vanished * 100 > known * source.most_vanishing_percent:
         raise QualityError(
@@ -196,6 +211,20 @@ def mark_gone(work: Job, keys: str, ranges: list[int] | None = None) -> int:
         )
         work.db.execute(warehouse.text(f"DROP TABLE {DELTA}"))
     return int(vanished)
+
+
+def _revive(work: Job, keys: str) -> None:
+    """Take back the mark of rows whose key is there again, though their stamp is an old one."""
+    part = work.part
+    back = f"t.deleted_at IS NOT NULL AND t.source_id IN (SELECT source_id FROM {keys})"
+    keep_old(work, f"(SELECT 1) AS one ON {back}")
+    work.db.execute(
+        warehouse.text(
+            f"""UPDATE {part} AS t SET deleted_at = NULL, landed_at = now(), run_id = %s
+                WHERE {back}"""
+        ),
+        [work.run_id],
+    )
 
 
 def forget_quarantined(work: Job) -> None:

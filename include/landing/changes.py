@@ -6,24 +6,25 @@ import re
 from include.contracts import Table
 from include.errors import ConfigError
 from include.landing.readers import Reader
+from include.landing.state import State
 from include.sources import Entity, SoftDelete, Source
 
 log = logging.getLogger(__name__)
 
 UNKNOWN_COLUMN = re.compile(  # how PostgreSQL, MySQL, SQLite and SQL Server put it
     r"""column "?(?P<postgres>[^"]+?)"? does not exist|Unknown column '(?P<mysql>[^']+)'"""
-    r"""|no such column: (?P<sqlite>\S+)|Invalid column name '(?P<tsql>[^']+)'"""
+    r"""|no such column: (?P<sqlite>[^\s;]+)|Invalid column name '(?P<tsql>[^']+)'"""
 )
 MOST_DROPPED = 50
 
 
 def adapt(
-    source: Source, table: Table, entity: Entity, reader: Reader, before: dict[str, str] | None
+    source: Source, table: Table, entity: Entity, reader: Reader, state: State
 ) -> tuple[Entity, dict[str, str], frozenset[str]]:
     """The entity as it can be read now, the shape of its select, and the columns to keep.
 
-    ``before`` is the shape of the last load, None before the first. The kept columns are gone
-    from the source; what has landed of them stays.
+    Compared with the last load, unless its select was another one: a mapping may change as it
+    likes. The kept columns are gone from the source; what has landed of them stays.
 
     Raises
     ------
@@ -32,7 +33,8 @@ def adapt(
     """
     where = f"{source.name}.yaml: entities.{table.name}"
     entity, shape, gone = _without_dropped(source, table, entity, reader, where)
-    known = before or shape
+    same = state.select == source.entities[table.name].select
+    known = state.shape if same and state.shape else shape
     if source.changes.retyped != "ignore":
         for name in sorted(set(known) & set(shape)):
             if known[name] != shape[name]:
@@ -41,6 +43,14 @@ def adapt(
     asked |= set(entity.pass_through)
     if isinstance(entity.deletes, SoftDelete):
         asked.add(entity.deletes.column)
+    left = [name for name in known if name not in shape and name in asked]
+    if left and source.changes.dropped == "freeze":
+        raise ConfigError(
+            f"{where}: the select gives no {', '.join(left)} any more; mend it, or say "
+            "changes: {dropped: evolve} (null from now on) or ignore (keep what was landed)"
+        )
+    if left:
+        log.warning("%s: gone from the source: %s", where, ", ".join(left))
     added = [name for name in shape if name not in known and name not in asked]
     unasked = [name for name in shape if name not in asked]
     if added and source.changes.added == "freeze":
@@ -54,7 +64,7 @@ def adapt(
         if added:
             log.warning("%s: new columns go to pass_through: %s", where, ", ".join(added))
         entity = entity.model_copy(update={"pass_through": (*entity.pass_through, *unasked)})
-    kept = gone if source.changes.dropped == "ignore" else frozenset[str]()
+    kept = gone | set(left) if source.changes.dropped == "ignore" else frozenset[str]()
     return entity, shape, kept
 
 

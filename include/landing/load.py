@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta
 
+import psycopg
+
 from include import clock, contracts, warehouse
 from include.connections import address
 from include.errors import ConfigError, InputError, QualityError
@@ -22,6 +24,8 @@ from include.landing.state import Loaded, State, recall, record, remember
 from include.sources import SoftDelete, Source, check_read_only
 
 log = logging.getLogger(__name__)
+
+SYSTEM_COLUMNS = {"tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"}
 
 
 def load(source: Source, entity_name: str, db: warehouse.Connection, *, run_id: str) -> Loaded:
@@ -82,6 +86,7 @@ def backfill(
             )
         window = Window(lower, upper) if work.entity.cursor else Window()
         loaded, _ = _applied(work, staged_columns(work), window)
+        loaded = dataclasses.replace(loaded, seconds=time.monotonic() - work.started)
         record(db, source.name, entity_name, loaded, run_id=run_id, kind="backfill")
     _tell(source.name, entity_name, loaded)
     return loaded
@@ -101,9 +106,16 @@ def job(
         db.execute("SET LOCAL random_page_cost = 1.1; SET LOCAL jit = off")  # for small windows
         with open_reader(source) as reader:
             entity = source.entities[entity_name]
-            entity, shape, kept = changes.adapt(source, table, entity, reader, state.shape)
+            entity, shape, kept = changes.adapt(source, table, entity, reader, state)
             work = Visit(source, entity, table, db, run_id, started, reader, shape, kept)
-            yield work, state
+            try:
+                yield work, state
+            except psycopg.errors.ProgramLimitExceeded as error:
+                said = " ".join(str(error).split())
+                raise QualityError(
+                    f"{source.name}.yaml: {entity_name}: {said}: a value or row is beyond "
+                    "PostgreSQL's gigabyte; shorten it in the select; nothing was changed"
+                ) from error
 
 
 def _part(work: Visit, state: State) -> tuple[Loaded, bool]:
@@ -120,9 +132,8 @@ def _part(work: Visit, state: State) -> tuple[Loaded, bool]:
         loaded, finished, after = first.fill(work, staged), True, None
         state = dataclasses.replace(state, swept_at=moment.now)  # nothing can be gone yet
     else:
-        loaded, dated_rows = _applied(work, staged, window)
-        finished = window.most_rows is None or dated_rows < window.most_rows
-        after = None if finished else _last(work)
+        loaded, finished = _applied(work, staged, window)
+        after = None if finished else _last(work, staged)
     reading_to, swept_at = state.reading_to or moment.moment, state.swept_at
     if finished and _sweep_due(work, state, moment.now):
         gone = apply.sweep(work, whole=not entity.cursor and source.batch_rows is None)
@@ -137,22 +148,46 @@ def _part(work: Visit, state: State) -> tuple[Loaded, bool]:
     loaded = dataclasses.replace(
         loaded, seconds=time.monotonic() - work.started, lag_seconds=max(lag_seconds, 0.0)
     )
-    moved = State(read_to, None if finished else reading_to, after, work.shape, swept_at)
+    select = source.entities[work.table.name].select
+    moved = State(read_to, None if finished else reading_to, after, work.shape, swept_at, select)
     remember(db, source.name, work.table.name, moved, run_id=work.run_id)
     record(db, source.name, work.table.name, loaded, run_id=work.run_id, kind="load")
     apply.forget_quarantined(work)
     return loaded, finished
 
 
-def _applied(work: Visit, staged: list[Staged], window: Window) -> tuple[Loaded, int]:
-    """Stage the window, check it, apply it; also how many rows of it had a place in its order."""
+def _applied(work: Visit, staged: list[Staged], window: Window) -> tuple[Loaded, bool]:
+    """Stage the window, check it, apply it; True when it has been read to its end."""
     create_staging(work, staged)
-    read = work.reader.copy_into(work.db, STAGING, work.entity, staged, window)
-    dated_rows = read.rows + len(read.unreadable)
-    if work.entity.cursor and window.most_rows is not None and dated_rows < window.most_rows:
+    read, finished = _read(work, staged, window)
+    if finished and work.entity.cursor and window.most_rows is not None:
         undated = Window(undated=True)  # they have no place in the order: with the last batch
         read += work.reader.copy_into(work.db, STAGING, work.entity, staged, undated)
-    return apply.checked_rows(work, staged, read), dated_rows
+    return apply.checked_rows(work, staged, read), finished
+
+
+def _read(work: Visit, staged: list[Staged], window: Window) -> tuple[warehouse.Copied, bool]:
+    """Copy the window into staging; of a full batch the last key is left for the next one.
+
+    The source may have rows of that key beyond the batch, which the next would pass over.
+    """
+    while True:
+        read = work.reader.copy_into(work.db, STAGING, work.entity, staged, window)
+        rows = read.rows + len(read.unreadable)
+        if window.most_rows is None or rows < window.most_rows:
+            return read, True
+        last = _last(work, staged)
+        cursor = warehouse.quoted(work.entity.cursor) if work.entity.cursor else "NULL"
+        left = work.db.execute(
+            warehouse.text(
+                f"""DELETE FROM {STAGING} WHERE coalesce(source_id, '') = %s
+                    AND {cursor}::text IS NOT DISTINCT FROM %s"""
+            ),
+            [last.key, last.cursor],
+        ).rowcount
+        if left < read.rows:
+            return dataclasses.replace(read, rows=read.rows - left), False
+        window = dataclasses.replace(window, most_rows=2 * window.most_rows)
 
 
 def staged_columns(work: Visit) -> list[Staged]:
@@ -172,6 +207,11 @@ def staged_columns(work: Visit) -> list[Staged]:
             f"(it gives {', '.join(work.shape)}); alias one so"
         )
     for name in wanted:
+        if name in SYSTEM_COLUMNS:
+            raise ConfigError(
+                f"{source.name}.yaml: entities.{table.name}: every table of PostgreSQL has a "
+                f"column {name!r} of its own; alias it otherwise"
+            )
         if len(name.encode()) > 63:
             raise ConfigError(
                 f"{source.name}.yaml: entities.{table.name}: the name {name!r} is longer than 63 "
@@ -180,14 +220,15 @@ def staged_columns(work: Visit) -> list[Staged]:
     return work.reader.columns(entity, wanted)
 
 
-def _last(work: Visit) -> Position:
+def _last(work: Visit, staged: list[Staged]) -> Position:
     """The last staged row in the order (cursor, key), where the next batch goes on."""
-    cursor = warehouse.quoted(work.entity.cursor) if work.entity.cursor else "NULL::timestamptz"
+    cursor = warehouse.quoted(work.entity.cursor) if work.entity.cursor else "NULL::text"
+    placed = f"{cursor} IS NOT NULL" if work.entity.cursor else "true"
     row = work.db.execute(
         warehouse.text(
-            f"""SELECT {cursor}::text, coalesce(source_id, '') FROM {STAGING}
-                WHERE {cursor} IS NOT NULL OR {not work.entity.cursor}
-                ORDER BY {cursor} DESC, 2 COLLATE "C" DESC LIMIT 1"""
+            f"""SELECT {cursor}::text, coalesce(source_id, '') FROM {STAGING} WHERE {placed}
+                ORDER BY {cursor} {_bytewise(work, staged)} DESC,
+                         coalesce(source_id, '') COLLATE "C" DESC LIMIT 1"""
         )
     ).fetchone()
     if row is None:
@@ -196,6 +237,12 @@ def _last(work: Visit) -> Position:
             f"source's encoding, or raise batch_rows in {work.source.name}.yaml"
         )
     return Position(*row)
+
+
+def _bytewise(work: Visit, staged: list[Staged]) -> str:
+    """SQL: texts are ordered byte by byte, as the sources do it."""
+    types = {column.name: column.type for column in staged}
+    return 'COLLATE "C"' if types.get(work.entity.cursor or "", "text") == "text" else ""
 
 
 def _sweep_due(work: Visit, state: State, now: datetime) -> bool:

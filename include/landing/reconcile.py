@@ -15,7 +15,7 @@ from include.landing.job import CHECKED, STAGING, Visit, create_staging
 from include.landing.load import job, staged_columns
 from include.landing.readers import RANGES, Staged, Window
 from include.landing.readers.postgres import PostgresReader, key_range
-from include.landing.rules import conversions
+from include.landing.rules import MOST_NUMERIC, conversions
 from include.landing.state import Loaded, record
 from include.sources import Source
 
@@ -42,36 +42,49 @@ def reconcile(source: Source, entity_name: str, db: warehouse.Connection, *, run
         staged = staged_columns(work)
         apply.partition(work)
         ranges = differing(work, staged)
-        loaded = _mended(work, staged, ranges) if ranges else Loaded()
+        every = list(range(RANGES))
+        loaded = Loaded() if ranges == [] else _mended(work, staged, ranges or every)
         loaded = dataclasses.replace(
             loaded,
-            ranges=RANGES,
-            ranges_differing=len(ranges),
+            ranges=0 if ranges is None else RANGES,
+            ranges_differing=len(ranges or ()),
             seconds=time.monotonic() - work.started,
         )
         record(db, source.name, entity_name, loaded, run_id=run_id, kind="reconcile")
     log.info(
-        "%s.%s: %d of %d key ranges read again: %d rows new, %d changed, %d gone in %.1f s",
-        *(source.name, entity_name, len(ranges), RANGES, loaded.inserted, loaded.updated),
-        *(loaded.deleted, loaded.seconds),
+        "%s.%s: %s: %d rows new, %d changed, %d gone in %.1f s",
+        *(source.name, entity_name),
+        "all rows compared" if ranges is None else f"{len(ranges)} of {RANGES} key ranges differ",
+        *(loaded.inserted, loaded.updated, loaded.deleted, loaded.seconds),
     )
     return loaded
 
 
-def differing(work: Visit, staged: list[Staged]) -> list[int]:
-    """The key ranges whose digests differ; all where the two sides cannot be compared so."""
+def differing(work: Visit, staged: list[Staged]) -> list[int] | None:
+    """The key ranges whose digests differ; None where the two sides cannot be compared so."""
     reader = work.reader
-    if not (isinstance(reader, PostgresReader) and reader.sure and all(c.exact for c in staged)):
-        return list(range(RANGES))
+    if not (isinstance(reader, PostgresReader) and reader.sure):
+        return None
+    if not all(column.exact or column.type == "numeric" for column in staged):
+        return None
     given = conversions(work.source, work.entity, work.table, staged)
     types = {column.name: column.type for column in work.table.columns}
-    listed = ", ".join(f'({value})::{types[name]} AS "{name}"' for name, value in given.items())
+    listed = ", ".join(
+        f'{_fitted(f"({value})", types[name])} AS "{name}"' for name, value in given.items()
+    )
     rows = reader.query(work.entity, staged, Window())
     there = f"SELECT s.source_id, {listed} FROM ({rows}) AS s"
     names = [name for name in given if name not in {"deleted_at", *work.kept}]
     theirs = digests(reader.db, there, names)
     ours = digests(work.db, f"SELECT * FROM {work.part}", names)
     return [n for n in range(RANGES) if theirs.get(n) != ours.get(n)]
+
+
+def _fitted(value: str, kind: str) -> str:
+    """SQL: the value in its landing type; null where it is set aside for its size."""
+    if not kind.startswith("numeric"):
+        return f"{value}::{kind}"
+    return f"CASE WHEN abs(round({value}, 6)) < {MOST_NUMERIC} THEN {value}::{kind} END"
 
 
 def digests(db: warehouse.Connection, rows: str, names: list[str]) -> Digest:

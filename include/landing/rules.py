@@ -2,6 +2,8 @@
 breaks, and set such rows aside whole, with a reason a person can act on.
 """
 
+import re
+
 from psycopg import sql
 
 from include import warehouse
@@ -15,26 +17,29 @@ GUARD_FROM_ROWS = 20
 """Of fewer rows than this all may be bad without a question."""
 MOMENT = (
     r"^[12][0-9]{3}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])"
-    r"([ T]([01][0-9]|2[0-3])(:[0-5][0-9]){1,2}(\.[0-9]{1,6})?)?$"
+    r"([ T]([01][0-9]|2[0-3])(:[0-5][0-9]){1,2}(\.[0-9]{1,6})?)?"
 )
-"""A time without an offset that surely exists; all others are read by a slower function."""
+"""A time that surely exists; all others are read by a slower function."""
 NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?$"
 MOST_NUMERIC = 10**12
 """numeric(18,6) holds twelve digits before the point."""
+FIRST_DAY, LAST_DAY = "'0001-01-01Z'", "'9999-12-30Z'"
+"""Beyond them Python, and most BI tools, have no time; PostgreSQL has, and infinity."""
+UNESCAPED = {b"t": b"\t", b"n": b"\n", b"r": b"\r"}
 RANGES = {"integer": 2**31 - 1, "bigint": 2**63 - 1}
 REASONS = {
     "required": "is empty, but every row must have it",
     "type": "cannot be read as",
     "range": "is outside what is allowed",
     "values": "is none of",
-    "rounding": "has more than six digits after the point",
+    "rounding": "has more digits after the point than its column keeps",
     "duplicate": "appears more than once in the source; one row was kept",
 }
 
 
 def converted(column: Column, staged: Staged, zone: str) -> str:
     """SQL that gives the column in its contract's type, null where a text cannot be read so."""
-    given = f's."{staged.name}"'
+    given = f"s.{warehouse.quoted(staged.name)}"
     if staged.type != "text" or column.type == "text":
         return given
     trimmed = f"nullif(btrim({given}), '')"
@@ -44,7 +49,8 @@ def converted(column: Column, staged: Staged, zone: str) -> str:
         escaped = zone.replace("'", "''")
         plain = f"{trimmed}::timestamp AT TIME ZONE '{escaped}'"
         odd = f"ops.to_moment({trimmed}, '{escaped}')"
-        return f"CASE WHEN {given} ~ '{MOMENT}' THEN {plain} ELSE {odd} END"
+        utc = f"WHEN {given} ~ '{MOMENT}(Z|[+]00:00)$' THEN {trimmed}::timestamptz"
+        return f"CASE WHEN {given} ~ '{MOMENT}$' THEN {plain} {utc} ELSE {odd} END"
     if column.type == "date":
         return f"ops.to_day({trimmed})"
     if column.type == "boolean":
@@ -58,19 +64,20 @@ def converted(column: Column, staged: Staged, zone: str) -> str:
 
 def faults(column: Column, staged: Staged, of: str) -> list[tuple[str, str]]:
     """The rules of one column as (condition that breaks it, check), over ``s`` and ``of``."""
-    raw, value = f's."{staged.name}"', f'{of}"{column.name}"'
+    raw, value = f"s.{warehouse.quoted(staged.name)}", f'{of}"{column.name}"'
     found: list[tuple[str, str]] = []
     if staged.type == "text" and column.type != "text":
         found.append((f"nullif(btrim({raw}), '') IS NOT NULL AND {value} IS NULL", "type"))
     if column.required and column.default is None:
         found.append((f"{value} IS NULL", "required"))
     if column.type.startswith("numeric"):
-        found.append((f"NOT ({value} > -{MOST_NUMERIC} AND {value} < {MOST_NUMERIC})", "range"))
+        kept = value if staged.exact else f"round({value}, 6)"
+        found.append((f"NOT ({kept} > -{MOST_NUMERIC} AND {kept} < {MOST_NUMERIC})", "range"))
     if column.type in RANGES:
         most = RANGES[column.type]
         found.append((f"{value} NOT BETWEEN -{most} AND {most}", "range"))
     if column.type == "timestamptz":
-        found.append((f"{value} NOT BETWEEN '0001-01-01Z' AND '9999-12-30Z'", "range"))
+        found.append((f"{value} NOT BETWEEN {FIRST_DAY} AND {LAST_DAY}", "range"))
     if column.type == "date":
         found.append((f"{value} NOT BETWEEN '0001-01-01' AND '9999-12-30'", "range"))
     if column.minimum is not None:
@@ -102,7 +109,10 @@ def conversions(
     if entity.cursor:
         moment = Column("changed_at", "timestamptz", "")
         zone = source.zone(entity, entity.cursor)
-        given["changed_at"] = converted(moment, by_name[entity.cursor], zone)
+        value = converted(moment, by_name[entity.cursor], zone)
+        given["changed_at"] = (
+            f"CASE WHEN {value} BETWEEN {FIRST_DAY} AND {LAST_DAY} THEN {value} END"
+        )
     given["deleted_at"] = "NULL::timestamptz"
     if isinstance(entity.deletes, SoftDelete):
         flag = f"lower(btrim(s.{warehouse.quoted(entity.deletes.column)}))"
@@ -142,10 +152,11 @@ def first_fault(source: Source, table: Table, staged: list[Staged], of: str = "c
 def _too_fine(columns: list[Column], staged: list[Staged], of: str = "c.") -> str:
     """SQL: a number has more digits after the point than its column keeps."""
     unsure = {each.name for each in staged if not each.exact}
+    digits = {column.name: 0 if column.type in RANGES else 6 for column in columns}
     tests = [
-        f'scale(trim_scale({of}"{column.name}")) > 6'
+        f'scale(trim_scale({of}"{column.name}"::numeric)) > {digits[column.name]}'
         for column in columns
-        if column.type.startswith("numeric") and column.name in unsure
+        if column.name in unsure and (column.type in RANGES or column.type.startswith("numeric"))
     ]
     return f"coalesce({' OR '.join(tests)}, false)" if tests else "false"
 
@@ -258,20 +269,11 @@ def _reason(table: Table) -> str:
 
 
 def set_aside(work: Job, checked: str) -> int:
-    """Move faulty rows into the quarantine, release those that have been mended; count the new.
+    """Move faulty rows into the quarantine; count the new.
 
     A faulty row that is already there, unchanged, stays: reading it again writes nothing.
     """
     db, source, table = work.db, work.source.name, work.table
-    db.execute(
-        warehouse.text(
-            f"""DELETE FROM ops.quarantine AS q USING {checked} AS c
-                WHERE q.source = %s AND q.entity = %s AND q."check" <> 'duplicate'
-                AND q.row_key_hash = md5(c.source_id)
-                AND c.fault IS DISTINCT FROM concat(q."check", ':', q."column")"""
-        ),
-        [source, table.name],
-    )
     insert = sql.SQL(
         """INSERT INTO ops.quarantine AS q
                (source, entity, row_key_hash, "check", "column", reason, payload, run_id,
@@ -297,6 +299,20 @@ def set_aside(work: Job, checked: str) -> int:
     ).rowcount
 
 
+def release(work: Job, checked: str) -> None:
+    """Let go of the quarantined rows that were read again without the fault they had."""
+    work.db.execute(
+        warehouse.text(
+            f"""DELETE FROM ops.quarantine AS q USING {checked} AS c
+                WHERE q.source = %s AND q.entity = %s AND q."check" <> 'duplicate'
+                AND q.row_key_hash = md5(c.source_id) AND NOT EXISTS (
+                    SELECT FROM {checked} AS d WHERE d.source_id = c.source_id
+                    AND d.fault = concat(q."check", ':', q."column"))"""
+        ),
+        [work.source.name, work.table.name],
+    )
+
+
 def set_lines_aside(work: Job, read: warehouse.Copied, checked: str) -> int:
     """Put lines that hold NUL or other bytes than UTF-8 into the quarantine; count the new.
 
@@ -304,12 +320,13 @@ def set_lines_aside(work: Job, read: warehouse.Copied, checked: str) -> int:
     """
     new = 0
     for line in read.unreadable:
-        said = line[:-1].decode(errors="backslashreplace").replace("\0", "\\x00")
+        key, said = _key_of(line), _said(line[:-1])
         new += work.db.execute(
             """INSERT INTO ops.quarantine AS q (source, entity, row_key_hash, "check", "column",
                    reason, payload, run_id, recorded_at, row_key)
-               VALUES (%(source)s, %(entity)s, md5(%(key)s), 'text', '', %(reason)s,
-                       jsonb_build_object('line', %(line)s::text), %(run_id)s, now(), %(key)s)
+               VALUES (%(source)s, %(entity)s, md5(coalesce(%(key)s::text, %(line)s)), 'text', '',
+                       %(reason)s, jsonb_build_object('line', %(line)s::text), %(run_id)s, now(),
+                       %(key)s)
                ON CONFLICT (source, entity, row_key_hash, "check", "column") DO UPDATE
                SET payload = excluded.payload, run_id = excluded.run_id,
                    recorded_at = excluded.recorded_at
@@ -317,7 +334,7 @@ def set_lines_aside(work: Job, read: warehouse.Copied, checked: str) -> int:
             {
                 "source": work.source.name,
                 "entity": work.table.name,
-                "key": said.partition("\t")[0],
+                "key": key,
                 "reason": "the row holds a NUL or bytes that are not UTF-8; mend it in the source, "
                 "or say bad_text: strip",
                 "line": said,
@@ -325,7 +342,18 @@ def set_lines_aside(work: Job, read: warehouse.Copied, checked: str) -> int:
             },
         ).rowcount
         work.db.execute(
-            warehouse.text(f"INSERT INTO {checked} (source_id, fault) VALUES (%s, 'text:')"),
-            [said.partition("\t")[0]],
+            warehouse.text(f"INSERT INTO {checked} (source_id, fault) VALUES (%s, 'text:')"), [key]
         )
     return new
+
+
+def _key_of(line: bytes) -> str | None:
+    """The first column of a line in COPY's text format."""
+    raw = line.partition(b"\t")[0]
+    if raw == b"\\N":
+        return None
+    return _said(re.sub(rb"\\(.)", lambda found: UNESCAPED.get(found[1], found[1]), raw))
+
+
+def _said(raw: bytes) -> str:
+    return raw.decode(errors="backslashreplace").replace("\0", "\\x00")

@@ -20,6 +20,7 @@ class State:
     after: Position | None = None  # the last row of that window that was read
     shape: dict[str, str] | None = None  # the select's columns and their types
     swept_at: datetime | None = None
+    select: str | None = None  # of the mapping, when the shape was taken
 
 
 @dataclass(frozen=True)
@@ -36,28 +37,28 @@ class Loaded:
     stripped: int = 0  # freed of bytes that are no text
     bytes_in: int = 0
     seconds: float = 0.0
-    lag_seconds: float = 0.0  # from the watermark to the source's clock; the latest counts
+    lag_seconds: float | None = None  # from the watermark to the source's clock; the latest counts
     ranges: int = 0  # compared by a reconciliation, and
     ranges_differing: int = 0
 
     def __add__(self, other: Self) -> "Loaded":
         mine, theirs = dataclasses.asdict(self), dataclasses.asdict(other)
-        total = {name: mine[name] + theirs[name] for name in mine}
-        return Loaded(**total | {"lag_seconds": other.lag_seconds})
+        latest = {"lag_seconds": theirs.pop("lag_seconds")}
+        return Loaded(**{name: mine[name] + theirs[name] for name in theirs} | latest)
 
 
 def recall(db: warehouse.Connection, source: str, entity: str) -> State:
     """What is remembered, locked until the transaction ends."""
     row = db.execute(
-        """SELECT read_to, reading_to, after_cursor, after_key, shape, swept_at
+        """SELECT read_to, reading_to, after_cursor, after_key, shape, swept_at, "select"
            FROM ops.watermark WHERE source = %s AND entity = %s FOR UPDATE""",
         [source, entity],
     ).fetchone()
     if row is None:
         return State()
-    read_to, reading_to, after_cursor, after_key, shape, swept_at = row
+    read_to, reading_to, after_cursor, after_key, shape, swept_at, select = row
     after = None if after_key is None else Position(after_cursor, after_key)
-    return State(read_to, reading_to, after, shape, swept_at)
+    return State(read_to, reading_to, after, shape, swept_at, select)
 
 
 def remember(
@@ -67,18 +68,19 @@ def remember(
     after = state.after or Position(None, "")
     db.execute(
         """INSERT INTO ops.watermark AS w (source, entity, read_to, run_id, reading_to,
-               after_cursor, after_key, shape, swept_at)
-           VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)
+               after_cursor, after_key, shape, swept_at, "select")
+           VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
            ON CONFLICT (source, entity) DO UPDATE
            SET read_to = greatest(w.read_to, excluded.read_to), run_id = excluded.run_id,
                reading_to = excluded.reading_to, after_cursor = excluded.after_cursor,
                after_key = excluded.after_key, shape = excluded.shape,
-               swept_at = excluded.swept_at""",
+               swept_at = excluded.swept_at, "select" = excluded."select" """,
         [
             *(source, entity, state.read_to, run_id, state.reading_to, after.cursor),
             after.key if state.after else None,
             None if state.shape is None else Jsonb(state.shape),
             state.swept_at,
+            state.select,
         ],
     )
 

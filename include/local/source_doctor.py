@@ -9,7 +9,7 @@ from include import connections, contracts, sources
 from include.errors import ConfigError, PortraitError
 from include.local.findings import Finding
 from include.local.lineage import Query, nearest
-from include.local.probes import Attempt, Probe, Relation, open_probe
+from include.local.probes import PROBES, Attempt, Probe, Relation, open_probe
 from include.local.probes.postgres import PostgresProbe
 from include.sources import Entity, SoftDelete, Source
 
@@ -30,6 +30,10 @@ def examine(source: Source, warehouse: PostgresProbe | None) -> Iterator[Finding
     name = source.name
     try:
         where = connections.address(source.connection).where
+        if connections.address(source.connection).dialect not in PROBES:
+            connections.connect_sqlserver(source.connection).close()
+            yield Finding(name, True, f"SQL Server answers at {where}; no more is looked at there")
+            return
         probe = open_probe(source.connection)
     except PortraitError as error:
         yield Finding(name, False, str(error))

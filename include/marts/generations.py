@@ -7,6 +7,7 @@ generation, complete, and the next publish clears away what was left.
 
 import logging
 import shutil
+import time
 from datetime import date, datetime
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from include.marts import MARTS
 log = logging.getLogger(__name__)
 
 KEPT_GENERATIONS = 3
+PATIENCE_S = 1.0
 
 # What must hold between the tables of one generation: (what, SQL that counts what breaks it).
 CONSISTENT = [
@@ -65,7 +67,10 @@ def begin(
     data_to: datetime | None,
     stale_reason: str | None,
 ) -> int:
-    """Number a new generation (the same for the same run), and clear what killed ones left."""
+    """Number a new generation (the same for the same run), and clear what killed ones left.
+
+    A run whose generation another publish has cleared meanwhile gets a new number.
+    """
     with db.transaction():
         warehouse.lock(db, "portrait.publish")
         for (left,) in db.execute(
@@ -77,7 +82,8 @@ def begin(
             db.execute("UPDATE ops.generation SET status = 'retired' WHERE generation = %s", [left])
         row = (
             db.execute(
-                "SELECT generation FROM ops.generation WHERE run_id = %s", [run_id]
+                "SELECT generation FROM ops.generation WHERE run_id = %s AND status <> 'retired'",
+                [run_id],
             ).fetchone()
             or db.execute(
                 """INSERT INTO ops.generation
@@ -137,11 +143,22 @@ def check(db: warehouse.Connection, *, generation: int, as_of: date, run_id: str
 
 
 def switch(db: warehouse.Connection, *, generation: int, run_id: str) -> None:
-    """Attach the tables of a generation and point BI at it, all in one transaction."""
+    """Attach the tables of a generation and point BI at it, all in one transaction.
+
+    Raises
+    ------
+    InputError
+        If another publish began meanwhile: the pointer never moves back.
+    """
     if status(db, generation) == "ready":
         return
     with db.transaction():
         warehouse.lock(db, "portrait.publish")
+        if (state := status(db, generation)) != "building":
+            raise InputError(
+                f"generation {generation} is {state}: another publish began after it and cleared "
+                "it; clear this run's first task to publish it again"
+            )
         for table in MARTS:
             db.execute(
                 sql.SQL("ALTER TABLE {} ATTACH PARTITION {} FOR VALUES IN ({})").format(
@@ -201,7 +218,8 @@ def retire(db: warehouse.Connection, *, work: Path | None = None) -> list[int]:
     """Drop generations beyond the newest three, by best effort: never failing, never blocking.
 
     The generation in use stays, and so does the last one with an earlier as_of, which the next
-    publish compares segments with. What a reader still holds is left for the next publish.
+    publish compares segments with. What a reader may still see is left for the next publish: a
+    dropped table would be empty, not missing, to a transaction that began before.
     """
     if work is not None:
         shutil.rmtree(work, ignore_errors=True)
@@ -223,6 +241,9 @@ def retire(db: warehouse.Connection, *, work: Path | None = None) -> list[int]:
            AND c.relname ~ ('__g' || generation || '$')
            WHERE status = 'retired' GROUP BY generation ORDER BY generation"""
     ).fetchall()
+    if rows and not _unread(db):
+        log.warning("a report reads since before this publish: old generations stay until the next")
+        return []
     dropped: list[int] = []
     for generation, tables in rows:
         if not _drop(db, tables):
@@ -230,6 +251,26 @@ def retire(db: warehouse.Connection, *, work: Path | None = None) -> list[int]:
             break  # one table may have no more than one detach under way
         dropped.append(generation)
     return dropped
+
+
+def _unread(db: warehouse.Connection) -> bool:
+    """Wait, for a moment, until each transaction that has read a view of BI until now is over."""
+    deadline, before = time.monotonic() + PATIENCE_S, _reading(db)
+    while before & _reading(db):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)  # the end of a transaction gives no event to wait for
+    return True
+
+
+def _reading(db: warehouse.Connection) -> set[str]:
+    """The transactions that have read a view of BI: each keeps its lock on the pointer's table."""
+    rows = db.execute(
+        """SELECT virtualtransaction FROM pg_locks JOIN pg_database AS d ON d.oid = database
+           WHERE d.datname = current_database() AND pid <> pg_backend_pid()
+           AND relation = 'ops.current_generation'::regclass"""
+    ).fetchall()
+    return {transaction for (transaction,) in rows}
 
 
 def _drop(db: warehouse.Connection, tables: list[str]) -> bool:

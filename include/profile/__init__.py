@@ -37,6 +37,8 @@ THEMES = ["basic", "rfm", "windows", "preference", "need", "service"]
 # none: no value is a value of its own; null: no candidate for a model before it is worked on.
 MISSING = ("null", "zero", "mean", "median", "none")
 
+MEMORY_LIMIT, SPILL_LIMIT = "1.5GB", "20GB"
+
 Engine = Literal["duckdb", "postgres"]
 EPOCH = {  # whole seconds since 1970, so that sums are exact
     "duckdb": r"CAST(floor(epoch(\1)) AS bigint)",
@@ -81,7 +83,8 @@ def compute(folder: Path, as_of: date, *, threads: int = 2) -> Path:
     ----------
     folder : a complete snapshot.
     as_of : nothing dated on or after this day is seen.
-    threads : how many DuckDB uses; its memory is limited to 1.5 GB, the rest goes to ``folder``.
+    threads : how many DuckDB uses; what MEMORY_LIMIT does not hold goes to ``folder``, up to
+        SPILL_LIMIT.
 
     Raises
     ------
@@ -90,27 +93,39 @@ def compute(folder: Path, as_of: date, *, threads: int = 2) -> Path:
     ConfigError
         If the themes and the contract name different columns.
     ResourceError
-        If the file cannot be written.
+        If the disk, the memory or the spill limit does not suffice.
     """
     target = _path(folder, as_of)
     with open_snapshot(folder, threads) as (db, scratch):
-        for theme in THEMES:
-            db.execute(f"CREATE TEMP TABLE theme_{theme} AS {sql(theme, as_of)}")
         made = scratch / target.name
         try:
+            for theme in THEMES:
+                db.execute(f"CREATE TEMP TABLE theme_{theme} AS {sql(theme, as_of)}")
             db.execute(
                 f"COPY ({_profile(_owners(db))}) TO '{_quoted(made)}' (FORMAT parquet, "
                 f"COMPRESSION zstd, KV_METADATA {{recipe: '{_recipe()}'}})"
             )
-        except duckdb.IOException as error:
+        except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
             raise ResourceError(
-                f"profile: {target} cannot be written: {' '.join(str(error).split())[:200]}; "
+                f"profile: {target} cannot be made: {_reason(error)}; "
                 "make room, then run again; nothing was lost"
             ) from error
         made.replace(target)
     rows = pq.read_metadata(target).num_rows
     log.info("profile as of %s: %d customers, %d features", as_of, rows, len(features()))
     return target
+
+
+def _reason(error: duckdb.Error) -> str:
+    """What DuckDB lacked; of a full disk it tells at the end of a long text."""
+    said = " ".join(str(error).split())
+    if "No space left on device" in said:
+        return "No space left on device"
+    if "max_temp_directory_size" in said:
+        return f"needs more than {MEMORY_LIMIT} of memory and {SPILL_LIMIT} of disk"
+    if isinstance(error, duckdb.OutOfMemoryException):
+        return f"needs more than {MEMORY_LIMIT} of memory"
+    return said[:200]
 
 
 def frame(folder: Path, as_of: date) -> pd.DataFrame:
@@ -163,12 +178,14 @@ def open_snapshot(
     with tempfile.TemporaryDirectory(dir=folder, prefix=".profile_") as scratch:
         settings: dict[str, Any] = {
             "threads": threads,
-            "memory_limit": "1.5GB",
+            "memory_limit": MEMORY_LIMIT,
             "temp_directory": scratch,
             "preserve_insertion_order": False,  # the profile is sorted; what feeds it need not be
             "autoinstall_known_extensions": False,  # nothing is fetched at run time
         }
         with duckdb.connect(config=settings) as db:
+            # in the configuration DuckDB 2.0 takes this limit, shows it and does not keep to it
+            db.execute(f"SET max_temp_directory_size = '{SPILL_LIMIT}'")
             for entity in SCHEMA:
                 path = _quoted(Path(folder) / f"{entity}.parquet")
                 db.execute(f"CREATE VIEW {entity} AS FROM read_parquet('{path}')")

@@ -163,11 +163,14 @@ def _row(db: Connection, query: str) -> Any:
 def _rename(unfinished: Path, folder: Path) -> None:
     """Give the folder its name, durably; a damaged snapshot of that name makes way."""
     _sync(unfinished)
-    if manifest(folder) is not None:
-        return  # another process took the same run's snapshot meanwhile
-    if (folder / MANIFEST).exists():
+    if (folder / MANIFEST).exists() and manifest(folder) is None:
         _remove(folder)
-    unfinished.rename(folder)
+    try:
+        unfinished.rename(folder)
+    except OSError:
+        if manifest(folder) is None:
+            raise
+        return  # another process took the same run's snapshot meanwhile
     _sync(folder.parent)
 
 

@@ -71,8 +71,10 @@ class Entity(Strict):
     @field_validator("select")
     @classmethod
     def one_query(cls, select: str) -> str:
-        """Without the semicolon at its end, which would break it as a subquery."""
-        return select.strip().rstrip(";").strip()
+        """Without the semicolon at its end, and with a comment ended: it becomes a subquery."""
+        return select.strip().rstrip(";").strip() + (
+            "\n" if "--" in select or "#" in select else ""
+        )
 
     @field_validator("time_zones")
     @classmethod
@@ -212,7 +214,7 @@ def check_read_only(source: Source, dialect: str) -> None:
     for name, entity in source.entities.items():
         where = f"{source.name}.yaml: entities.{name}.select"
         try:
-            trees = sqlglot.parse(entity.select, read=dialect)
+            trees = sqlglot.parse(entity.select, read={"sqlserver": "tsql"}.get(dialect, dialect))
         except sqlglot.errors.ParseError as error:
             said = error.errors[0]["description"] if error.errors else str(error)
             raise ConfigError(f"{where}: not SQL of {dialect}: {said}; mend the query") from error

@@ -73,12 +73,59 @@ class Crm:
         mark = "?" if self.dialect == "sqlite" else "%s"
         marks = ", ".join([mark] * len(rows[0]))
         name = self.quoted(table).replace("%", "%%" if mark == "%s" else "%")
+        self.run("BEGIN")  # one commit for all: each is a write to the disk
         self.db.cursor().executemany(f"INSERT INTO {name} VALUES ({marks})", rows)
+        self.run("COMMIT")
 
     def quoted(self, name: str) -> str:
         """A name as this database's identifier."""
         sign = QUOTES[self.dialect]
         return sign + name.replace(sign, sign * 2) + sign
+
+
+@dataclass(frozen=True)
+class Databases:
+    """The conninfo of two databases that the tests of one module use in turn."""
+
+    crm: str
+    warehouse: str
+
+
+def databases() -> Callable[..., Any]:
+    """A fixture of a module, ``databases``: dropping one for each test costs a checkpoint."""
+
+    @pytest.fixture(scope="module")
+    def opened(postgres_url: str, deployed_template: str) -> Iterator[Databases]:
+        with (
+            own_database(postgres_url) as crm,
+            own_database(postgres_url, f"TEMPLATE {deployed_template}") as landing_place,
+        ):
+            yield Databases(crm, landing_place)
+
+    return opened
+
+
+EMPTIED = """DO $$ DECLARE part record; BEGIN
+    FOR part IN SELECT oid::regclass AS name, relispartition FROM pg_class
+                WHERE relnamespace IN ('landing'::regnamespace, 'ops'::regnamespace)
+                AND relkind = 'r' AND relname <> 'deployment' LOOP
+        EXECUTE format(CASE WHEN part.relispartition THEN 'DROP TABLE %s' ELSE 'DELETE FROM %s' END,
+                       part.name);
+    END LOOP;
+END $$"""
+
+
+def warehouse() -> Callable[..., Any]:
+    """A fixture that gives a connection to the module's warehouse, empty but for its tables."""
+
+    @pytest.fixture
+    def connected(databases: Databases) -> Iterator[psycopg.Connection[Any]]:
+        with psycopg.connect(databases.warehouse, options="-c timezone=UTC") as db:
+            db.execute(EMPTIED)
+            db.commit()
+            yield db
+
+    return connected
 
 
 def fixture(*dialects: str) -> Callable[..., Any]:
@@ -89,7 +136,7 @@ def fixture(*dialects: str) -> Callable[..., Any]:
         request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> Iterator[Crm]:
         if request.param == "postgres":
-            opened = postgres(request.getfixturevalue("empty_database"), monkeypatch)
+            opened = postgres(request.getfixturevalue("databases").crm, monkeypatch)
         elif request.param == "mysql":
             opened = mariadb(
                 os.environ.get("MARIADB_URL", "mysql://root@127.0.0.1:3306"), monkeypatch
@@ -102,6 +149,22 @@ def fixture(*dialects: str) -> Callable[..., Any]:
     return crm
 
 
+@contextmanager
+def own_database(url: str, how: str = "") -> Iterator[str]:
+    """The conninfo of a new database; skips the test where no server answers."""
+    name = f"portrait_test_{secrets.token_hex(6)}"
+    try:
+        admin = psycopg.connect(url, autocommit=True)
+    except psycopg.OperationalError:
+        pytest.skip(f"no PostgreSQL at {url.rpartition('@')[2]}")
+    with admin:
+        admin.execute(f"CREATE DATABASE {name} {how}")
+        try:
+            yield psycopg.conninfo.make_conninfo(url, dbname=name)
+        finally:
+            admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
 def url_of(conninfo: str) -> str:
     """A database's address as AIRFLOW_CONN_<ID> takes it."""
     parts = psycopg.conninfo.conninfo_to_dict(conninfo)
@@ -111,32 +174,13 @@ def url_of(conninfo: str) -> str:
 
 @contextmanager
 def postgres(conninfo: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Crm]:
-    """The PostgreSQL database at ``conninfo``."""
+    """The PostgreSQL database at ``conninfo``, emptied."""
     monkeypatch.setenv("AIRFLOW_CONN_CRM", url_of(conninfo))
     with psycopg.connect(conninfo, autocommit=True, options="-c timezone=UTC") as db:
+        db.execute("DROP SCHEMA public CASCADE")
+        db.execute("CREATE SCHEMA public")
         yield Crm("postgres", db)
-
-
-@contextmanager
-def own_postgres(
-    url: str, monkeypatch: pytest.MonkeyPatch, *, encoding: str = "UTF8"
-) -> Iterator[Crm]:
-    """A database of its own on the server at ``url``; skips the test where none answers."""
-    name = f"portrait_test_{secrets.token_hex(6)}"
-    try:
-        admin = psycopg.connect(url, autocommit=True)
-    except psycopg.OperationalError:
-        pytest.skip(f"no PostgreSQL at {url.rpartition('@')[2]}")
-    with admin:
-        admin.execute(
-            f"CREATE DATABASE {name} ENCODING {encoding} LC_COLLATE 'C' LC_CTYPE 'C' "
-            "TEMPLATE template0"
-        )
-        try:
-            with postgres(psycopg.conninfo.make_conninfo(url, dbname=name), monkeypatch) as crm:
-                yield crm
-        finally:
-            admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        db.execute(f"ALTER DATABASE {db.info.dbname} RESET ALL")
 
 
 @contextmanager
@@ -151,7 +195,11 @@ def another_postgres(
     embedded = "PORTRAIT_TEST_POSTGRES" in os.environ
     try:
         other = embedded_postgres.start(home, durable=False).url_admin if embedded else LOCAL
-        with own_postgres(other, monkeypatch) as crm, psycopg.connect(url) as db:
+        with (
+            own_database(other) as conninfo,
+            postgres(conninfo, monkeypatch) as crm,
+            psycopg.connect(url) as db,
+        ):
             if crm.db.info.server_version // 10000 == db.info.server_version // 10000:
                 pytest.skip("no PostgreSQL of another version on this machine")
             yield crm

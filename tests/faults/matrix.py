@@ -87,8 +87,11 @@ class Shown:
         if not passed:
             return f"**not shown**: {'; '.join(self.skipped_for) or 'no test'}"
         left_out = self.outcomes["skipped"]
-        said = "passed once" if passed == 1 else f"passed {passed} times"
-        return said + (f", left out {left_out} times" if left_out else "")
+        return f"passed {_times(passed)}" + (f", left out {_times(left_out)}" if left_out else "")
+
+
+def _times(number: int) -> str:
+    return "once" if number == 1 else f"{number} times"
 
 
 class Results:
@@ -116,8 +119,9 @@ class Results:
 
     def page(self) -> str:
         """The whole matrix as Markdown."""
-        lines = [
-            f"| {case} | {CASES[case]} | {shown.verdict} | {'; '.join(shown.how)} |\n"
+        rows = [
+            (case, CASES[case], shown.verdict, "; ".join(shown.how))
             for case, shown in self.cases.items()
         ]
-        return HEAD + "".join(lines)
+        cells = [[cell.replace("|", "\\|") for cell in row] for row in rows]
+        return HEAD + "".join(f"| {' | '.join(row)} |\n" for row in cells)

@@ -24,6 +24,9 @@ ROWS = 5000
 WIRE_BYTES = 240_000  # of ROWS rows, at least, whichever server sends them
 CHANGED = 3000
 DAY = datetime(2024, 1, 1, tzinfo=UTC)
+UNSTAMPED = datetime(1999, 1, 1, tzinfo=UTC)
+STAMP = "UPDATE goods SET modified = {} WHERE modified < '2000-01-01'"
+NOW = {"postgres": "now()", "mysql": "now(6)"}
 SELECT = "SELECT sku AS source_id, title AS name, price, kind AS category, modified FROM goods"
 TRUTH = SELECT.replace("modified FROM", "modified AS changed_at FROM")
 TABLE = {
@@ -82,8 +85,8 @@ def goods(
 
 
 def news(seed: int, first: int, rows: int, *, filler: int = 0) -> list[Goods]:
-    """Rows that were all changed at this moment."""
-    return goods(seed, first, rows, since=datetime.now(UTC), seconds=1, filler=filler)
+    """Rows whose time of change is that of the transaction that writes them."""
+    return goods(seed, first, rows, since=UNSTAMPED, seconds=1, filler=filler)
 
 
 def until(true: Callable[[], Any], what: str, *, patience_s: float = PATIENCE_S) -> None:
@@ -185,6 +188,7 @@ class Scene:
         with self.crm.cursor() as cursor:
             cursor.execute("BEGIN")
             cursor.executemany(query, rows)
+            cursor.execute(STAMP.format(NOW[self.dialect]))
             cursor.execute("COMMIT")
 
     @property

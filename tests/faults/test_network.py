@@ -35,9 +35,9 @@ QUICK = {  # what a load's own settings take a minute for
     "connect_timeout": 2,
     "keepalives_idle": 1,
     "keepalives_interval": 1,
-    "keepalives_count": 2,
-    "tcp_user_timeout": 3000,
-    "options": "-c tcp_keepalives_idle=1 -c tcp_keepalives_interval=1 -c tcp_keepalives_count=2",
+    "keepalives_count": 1,
+    "tcp_user_timeout": 2000,
+    "options": "-c tcp_keepalives_idle=1 -c tcp_keepalives_interval=1 -c tcp_keepalives_count=1",
 }
 
 
@@ -179,5 +179,5 @@ def amount(seed: int) -> int:
 def quick(url: str) -> str:
     """The address with timeouts of a few seconds."""
     if url.startswith("mysql"):
-        return f"{url}?connect_timeout=2&read_timeout=3"
+        return f"{url}?connect_timeout=2&read_timeout=2"
     return postgres_url(url.replace("postgres://", "postgresql://"), **QUICK)

@@ -12,6 +12,7 @@ from tests.faults import crms, oracle
 from tests.faults.crms import GOODS, STAMPED, TICKET, landed, load, set_aside
 from tests.faults.servers import own_mariadb
 
+databases, warehouse = crms.databases(), crms.warehouse()
 crm = crms.fixture("postgres", "mysql", "sqlite")
 postgres = crms.fixture("postgres")
 mariadb = crms.fixture("mysql")
@@ -66,7 +67,7 @@ def test_f12_no_key_is_lost_at_an_edge_where_the_source_sorts_otherwise(size, go
 @pytest.mark.fault("F12", how="number keys, in batches of seven, without a cursor, swept")
 def test_f12_batches_without_a_cursor_read_every_key_and_delete_none(crm, warehouse):
     crm.create("goods", sku="bigint", title="text", price="money")
-    crm.add("goods", *((n, f"Thing {n}", n) for n in range(-5, 115)))
+    crm.add("goods", *((n, f"Thing {n}", 1) for n in range(-5, 115)))
     swept = {**GOODS, "deletes": "sweep"}
     assert load(warehouse, swept, batch_rows=7).inserted == 120
     crm.run("DELETE FROM goods WHERE sku = 100")

@@ -4,6 +4,7 @@ import json
 import random
 import subprocess
 import sys
+from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 
@@ -17,11 +18,11 @@ ROOT = Path(__file__).parents[2]
 BILL = {"select": "SELECT id AS source_id, at AS ordered_at, total FROM bills"}
 DAY = "2026-01-05 10:00:00"
 
+databases, warehouse = crms.databases(), crms.warehouse()
 crm = crms.fixture("postgres", "mysql", "sqlite")
 postgres = crms.fixture("postgres")
 mariadb = crms.fixture("mysql")
 sqlite = crms.fixture("sqlite")
-with_raw_bytes = crms.fixture("mysql", "sqlite")
 
 
 @pytest.fixture(params=["first", "later"])
@@ -119,17 +120,27 @@ def test_f26_the_latest_good_row_of_a_key_lands_and_a_later_bad_one_is_set_aside
 
 
 NUL = {"mysql": "concat('a', char(0), 'b')", "sqlite": "'a' || char(0) || 'b'"}
-LATIN1 = {"mysql": "x'636166e9'", "sqlite": "CAST(x'636166e9' AS TEXT)"}
+LATIN1 = "CAST(x'636166e9' AS TEXT)"
+with_nul = crms.fixture("mysql", "sqlite")
+
+
+def table_of_goods(crm, warehouse, later):
+    crm.create("goods", sku="key", title="text", price="money")
+    if later:
+        load(warehouse, GOODS, run_id="r0")
+    return crm
 
 
 @pytest.fixture
-def raw(with_raw_bytes, warehouse, later):
-    """An empty table of goods whose titles take any bytes."""
-    kind = {"mysql": "varbinary(200)", "sqlite": "text"}[with_raw_bytes.dialect]
-    with_raw_bytes.create("goods", sku="key", title=kind, price="money")
-    if later:
-        load(warehouse, GOODS, run_id="r0")
-    return with_raw_bytes
+def goods_with_nul(with_nul, warehouse, later):
+    """An empty table of goods where a text may hold a NUL; PostgreSQL knows none."""
+    return table_of_goods(with_nul, warehouse, later)
+
+
+@pytest.fixture
+def raw(sqlite, warehouse, later):
+    """An empty table of goods where a text may hold any bytes."""
+    return table_of_goods(sqlite, warehouse, later)
 
 
 def check_bad_text_is_set_aside(raw, warehouse, bad: str) -> None:
@@ -156,40 +167,64 @@ def check_bad_text_is_stripped(raw, warehouse, bad: str, freed: str) -> None:
 
 
 @pytest.mark.fault("F27", how="a NUL in one of three rows, then mended")
-def test_f27_a_text_with_a_nul_is_set_aside_until_it_is_mended(raw, warehouse):
-    check_bad_text_is_set_aside(raw, warehouse, NUL[raw.dialect])
+def test_f27_a_text_with_a_nul_is_set_aside_until_it_is_mended(goods_with_nul, warehouse):
+    check_bad_text_is_set_aside(goods_with_nul, warehouse, NUL[goods_with_nul.dialect])
 
 
 @pytest.mark.fault("F27", how="a NUL in a text, with bad_text strip")
-def test_f27_a_nul_can_be_stripped_and_is_counted(raw, warehouse):
-    check_bad_text_is_stripped(raw, warehouse, NUL[raw.dialect], "ab")
+def test_f27_a_nul_can_be_stripped_and_is_counted(goods_with_nul, warehouse):
+    check_bad_text_is_stripped(goods_with_nul, warehouse, NUL[goods_with_nul.dialect], "ab")
 
 
-@pytest.mark.fault("F28", how="bytes of Latin-1 in a binary column and in SQLite, then mended")
+@pytest.mark.fault("F27", how="a NUL in every second row, in batches of two")
+def test_f27_bad_text_at_the_edges_of_batches_costs_no_other_row(with_nul, warehouse):
+    with_nul.create("goods", sku="key", title="text", price="money", changed="moment")
+    stamp = crms.ago(hours=2)
+    for n in range(9):
+        title = NUL[with_nul.dialect] if n % 2 else "'good'"
+        with_nul.run(f"INSERT INTO goods VALUES ('k{n}', {title}, {n}, '{stamp}')")
+    load(warehouse, crms.STAMPED, batch_rows=2)
+    good = [(f"k{n}", "good") for n in range(0, 9, 2)]
+    assert landed(warehouse, "source_id, name") == good
+    assert set_aside(warehouse) == [(f"k{n}", "text", "") for n in range(1, 9, 2)]
+
+
+@pytest.mark.fault("F28", how="bytes of Latin-1 in a text of SQLite, then mended")
 def test_f28_a_text_that_is_not_utf8_is_set_aside_until_it_is_mended(raw, warehouse):
-    check_bad_text_is_set_aside(raw, warehouse, LATIN1[raw.dialect])
+    check_bad_text_is_set_aside(raw, warehouse, LATIN1)
 
 
 @pytest.mark.fault("F28", how="bytes of Latin-1, with bad_text strip")
 def test_f28_bytes_that_are_no_text_can_be_stripped_and_are_counted(raw, warehouse):
-    check_bad_text_is_stripped(raw, warehouse, LATIN1[raw.dialect], "caf")
+    check_bad_text_is_stripped(raw, warehouse, LATIN1, "caf")
 
 
 @pytest.mark.fault("F28", how="a landed text goes bad while deletes are swept")
 def test_f28_a_row_whose_text_goes_bad_keeps_its_landed_version_and_is_not_deleted(raw, warehouse):
     swept = {**GOODS, "deletes": "sweep"}
-    raw.run("INSERT INTO goods VALUES ('a', 'Apple', '1'), ('b', 'Bread', '2')")
+    raw.add("goods", ("a", "Apple", "1"), ("b\\\t", "Bread", "2"))
     load(warehouse, swept)
-    raw.run(f"UPDATE goods SET title = {LATIN1[raw.dialect]} WHERE sku = 'b'")
+    raw.run(f"UPDATE goods SET title = {LATIN1} WHERE title = 'Bread'")
     loaded = load(warehouse, swept, run_id="r2")
     assert (loaded.deleted, loaded.quarantined) == (0, 1)
     assert landed(warehouse, "source_id, name, deleted_at") == [
         ("a", "Apple", None),
-        ("b", "Bread", None),
+        ("b\\\t", "Bread", None),
     ]
+    assert set_aside(warehouse) == [("b\\\t", "text", "")]
 
 
-@pytest.mark.fault("F28", how="columns of MariaDB in six character sets")
+@pytest.mark.fault("F28", how="three rows of bad text, two of them without a key")
+def test_f28_every_row_of_bad_text_is_kept_even_without_a_key(raw, warehouse):
+    for key, price in (("NULL", 1), ("NULL", 2), ("'c'", 3)):
+        raw.run(f"INSERT INTO goods VALUES ({key}, {LATIN1}, {price})")
+    loaded = load(warehouse, GOODS)
+    assert (loaded.read, loaded.inserted, loaded.quarantined) == (3, 0, 3)
+    assert set_aside(warehouse) == [("c", "text", ""), (None, "text", ""), (None, "text", "")]
+    assert load(warehouse, GOODS, run_id="r2").quarantined == 0
+
+
+@pytest.mark.fault("F28", how="columns of MariaDB in five character sets")
 def test_f28_every_character_set_of_mariadb_lands_as_the_same_text(mariadb, warehouse):
     texts = {
         "latin1": "café",
@@ -197,20 +232,26 @@ def test_f28_every_character_set_of_mariadb_lands_as_the_same_text(mariadb, ware
         "sjis": "お茶",
         "utf16": "🫖 茶",
         "utf8mb3": "Žluť",
-        "binary": "Käse",
     }
     kinds = {name: f"varchar(20) CHARACTER SET {name}" for name in texts}
     mariadb.create("goods", **kinds)
     mariadb.add("goods", tuple(texts.values()))
-    union = " UNION ALL ".join(
-        f"SELECT '{name}' AS source_id, `{name}` AS name FROM goods" for name in texts
-    )
-    single = [f"SELECT '{name}' AS source_id, `{name}` AS name FROM goods" for name in texts]
-    for number, select in enumerate([*single, union]):
+    for number, name in enumerate(texts):
+        select = f"SELECT '{name}' AS source_id, `{name}` AS name FROM goods"
         load(warehouse, {"select": select}, run_id=f"r{number}")
-        found = dict(landed(warehouse, "source_id, name"))
-        assert found == {name: texts[name] for name in found}
-    assert found == texts
+    assert dict(landed(warehouse, "source_id, name")) == texts
+
+
+@pytest.mark.fault("F28", how="a binary column of MariaDB: as hexadecimal digits, or converted")
+def test_f28_bytes_of_mariadb_lose_nothing_and_can_be_named_as_text(mariadb, warehouse):
+    mariadb.create("goods", sku="key", title="varbinary(20)", price="money")
+    mariadb.run("INSERT INTO goods VALUES ('a', x'636166e9', 1), ('b', x'00', 2)")
+    load(warehouse, GOODS)
+    assert landed(warehouse, "source_id, name") == [("a", r"\x636166e9"), ("b", r"\x00")]
+    named = GOODS["select"].replace("title", "CONVERT(title USING latin1)")
+    loaded = load(warehouse, {"select": named}, run_id="r2")
+    assert (loaded.updated, loaded.quarantined) == (1, 1)
+    assert landed(warehouse, "source_id, name")[0] == ("a", "café")
 
 
 SIGNS = [
@@ -452,20 +493,22 @@ A_HUGE_TEXT = {
 with_huge_rows = crms.fixture("postgres", "sqlite")
 
 
-@pytest.mark.fault("F37", how="four rows of 64 MB: the loader's memory is that of one, not of all")
+@pytest.mark.fault("F37", how="six rows of 64 MB: the loader's memory is that of one, not of all")
 def test_f37_rows_of_64_mb_land_within_the_memory_of_one(
-    with_huge_rows, warehouse, warehouse_url, monkeypatch
+    with_huge_rows, warehouse, databases, monkeypatch
 ):
-    crm, parts = with_huge_rows, crms.url_of(warehouse_url)
-    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", parts)
+    crm = with_huge_rows
+    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", crms.url_of(databases.warehouse))
     crm.create("calls", id="key", opened="moment", note="text")
-    crm.add("calls", ("a", DAY, "small"))
-    small_mb = peak_mb("r1")
-    for key in "bcde":
-        crm.run(f"INSERT INTO calls VALUES ('{key}', '{DAY}', {A_HUGE_TEXT[crm.dialect]})")
-    assert peak_mb("r2") < small_mb + 4 * HUGE / (1 << 20)
+    insert = f"INSERT INTO calls VALUES ('%s', '{DAY}', {A_HUGE_TEXT[crm.dialect]})"
+    crm.run(insert % "a")
+    one_mb = peak_mb("r1")
+    assert one_mb < 10 * HUGE / (1 << 20)
+    for key in "bcdef":
+        crm.run(insert % key)
+    assert peak_mb("r2") < one_mb + 4 * HUGE / (1 << 20)
     lengths = landed(warehouse, "source_id, length(subject)", "ticket")
-    assert [length > HUGE - 20 for _, length in lengths] == [False, True, True, True, True]
+    assert [length > HUGE - 20 for _, length in lengths] == [True] * 6
 
 
 @pytest.mark.fault("F37", how="a value above the limit of one gigabyte")
@@ -478,8 +521,7 @@ def test_f37_a_value_above_the_limit_is_one_clear_error_and_loads_nothing(postgr
         load(warehouse, {"select": query}, "ticket")
     message = str(raised.value)
     assert "\n" not in message
-    assert "crm" in message
-    assert "ticket" in message
+    assert message.startswith("crm.yaml: ")
     assert landed(warehouse, "source_id, subject", "ticket") == []
     assert warehouse.execute("SELECT read_to FROM ops.watermark").fetchall() == []
 
@@ -612,7 +654,7 @@ def test_f39_a_float_of_the_source_lands_with_all_its_digits(kinds, value, off, 
     assert abs(total - Decimal(value)) < Decimal(off)
 
 
-ODD_NAMES = ["order", "Größe", "100%", "it's", 'say "x"', "CamelCase", "a b", "ctid", "fault"]
+ODD_NAMES = ["order", "Größe", "100%", "it's", 'say "x"', "CamelCase", "a b", "payload", "fault"]
 
 
 @pytest.mark.fault("F40", how="reserved, accented, quoted and bookkeeping names beside the model")
@@ -631,6 +673,15 @@ def test_f40_a_column_of_any_name_is_kept_beside_the_model(crm, warehouse, later
     load(warehouse, how, run_id="r2")
     ((payload,),) = warehouse.execute("SELECT payload FROM ops.quarantine").fetchall()
     assert {name: payload[name] for name in ODD_NAMES} == kept
+
+
+@pytest.mark.fault("F40", how="a name that PostgreSQL keeps for its own columns")
+def test_f40_a_name_that_postgresql_keeps_for_itself_is_refused(crm, warehouse):
+    crm.create("goods", sku="key")
+    crm.add("goods", ("a",))
+    query = "SELECT sku AS source_id, sku AS name, sku AS xmin FROM goods"
+    with pytest.raises(ConfigError, match=r"crm\.yaml: entities\.product.*xmin"):
+        load(warehouse, {"select": query, "pass_through": ["xmin"]})
 
 
 @pytest.mark.parametrize("name", ["Geändert am", "order", "100% late", "it's", 'the "date"'])
@@ -713,6 +764,14 @@ def test_f40_a_select_may_end_in_a_comment(goods, warehouse):
     assert (loaded.read, loaded.inserted) == (1, 1)
 
 
+@contextmanager
+def in_encoding(url, encoding, monkeypatch):
+    """A CRM in PostgreSQL in another encoding than UTF-8."""
+    how = f"ENCODING {encoding} LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0"
+    with crms.own_database(url, how) as conninfo, crms.postgres(conninfo, monkeypatch) as crm:
+        yield crm
+
+
 ASCII_TEXTS = ["E'caf\\xe9'", "E'caf\\xc3\\xa9'", "'plain'", "E'tab\\t\\\\ back'"]
 
 
@@ -720,7 +779,7 @@ ASCII_TEXTS = ["E'caf\\xe9'", "E'caf\\xc3\\xa9'", "'plain'", "E'tab\\t\\\\ back'
 def test_f45_of_a_database_without_an_encoding_what_is_utf8_lands(
     postgres_url, warehouse, monkeypatch, later
 ):
-    with crms.own_postgres(postgres_url, monkeypatch, encoding="SQL_ASCII") as crm:
+    with in_encoding(postgres_url, "SQL_ASCII", monkeypatch) as crm:
         crm.create("goods", sku="key", title="text", price="money")
         if later:
             load(warehouse, GOODS, run_id="r0")
@@ -742,11 +801,21 @@ def test_f45_a_database_in_another_encoding_lands_as_the_same_text(
     encoding, postgres_url, warehouse, monkeypatch
 ):
     text = "お茶" if encoding == "EUC_JP" else "Käse"
-    with crms.own_postgres(postgres_url, monkeypatch, encoding=encoding) as crm:
+    with in_encoding(postgres_url, encoding, monkeypatch) as crm:
         crm.create("goods", sku="key", title="text", price="money")
         crm.add("goods", ("a", text, "1"))
         load(warehouse, GOODS)
         assert landed(warehouse, "source_id, name") == [("a", text)]
+
+
+@pytest.mark.parametrize("encoding", ["UTF-16le", "UTF-16be"])
+@pytest.mark.fault("F45", how="SQLite files in UTF-16")
+def test_f45_a_sqlite_file_in_utf16_lands_as_the_same_text(encoding, sqlite, warehouse):
+    sqlite.run(f"PRAGMA encoding = '{encoding}'")
+    sqlite.create("goods", sku="key", title="text", price="money")
+    sqlite.add("goods", ("a", "Käse 🫖 お茶", "1"))
+    load(warehouse, GOODS)
+    assert landed(warehouse, "source_id, name") == [("a", "Käse 🫖 お茶")]
 
 
 MANY_TYPES = """

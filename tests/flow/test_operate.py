@@ -120,6 +120,16 @@ def test_the_ledger_counts_each_and_says_why_one_failed(operated):
     ]
 
 
+def test_the_ledger_says_how_much_an_ingest_read_how_fast_and_how_far_behind(operated):
+    there, _, _ = operated
+    query = """SELECT r.rows_in = sum(l.rows_in), r.bytes_in = sum(l.bytes_in), r.bytes_in > 0,
+                      r.rows_per_second > 0, r.lag_seconds = max(l.lag_seconds), r.rows_reconciled
+               FROM bi.pipeline_run AS r JOIN bi.load AS l USING (run_id)
+               WHERE r.dag LIKE 'ingest%' GROUP BY run_id, r.rows_in, r.bytes_in,
+                   r.rows_per_second, r.lag_seconds, r.rows_reconciled"""
+    assert there.rows(query, reader=True) == [(True, True, True, True, True, None)] * 2
+
+
 def test_profiles_follow_where_a_row_changed_and_only_there(operated):
     there, _, _ = operated
     url = there.settings[airflow.METADATA].replace("postgresql+psycopg2:", "postgresql:")

@@ -48,6 +48,10 @@ def say(home, capsys):
         ("run", {"AS_OF": "2999-01-01"}, "as_of 2999-01-01 is after"),
         ("run", {"SOURCES": "sap"}, "SOURCES: no source 'sap'; known: "),
         ("run", {}, "run: no source is on; set AIRFLOW_CONN_ of one"),
+        ("reconcile", {}, "reconcile: no source is on; set AIRFLOW_CONN_ of one"),
+        ("reconcile", {"ONLY": "train"}, "ONLY=train: must be one of reconcile; give one or none"),
+        ("reconcile", {"SOURCES": "sap"}, "SOURCES: no source 'sap'; known: "),
+        ("replay", {}, "replay: no source is on; set AIRFLOW_CONN_ of one"),
         ("dsn", {"ROLE": "root"}, "ROLE=root: must be bi_reader or owner"),
         ("dsn", {"DB": "airflow"}, "DB=airflow: must be warehouse or shop"),
         ("bench", {"ONLY": "luck"}, "ONLY=luck: no such benchmark; known: "),
@@ -65,7 +69,7 @@ def test_what_cannot_be_used_is_refused_in_one_line_and_nothing_starts(
 
 def test_an_unknown_command_lists_the_known_ones(home, capsys):
     assert commands.main(["deploy"]) == 2
-    assert "demo|run|dsn|stop|clean|doctor|bench|init" in capsys.readouterr().err
+    assert "demo|run|reconcile|replay|dsn|stop|clean|doctor|bench|init" in capsys.readouterr().err
 
 
 def test_dsn_of_a_warehouse_of_yours_starts_nothing(say, home):

@@ -23,7 +23,7 @@ class Marks:
     @classmethod
     def drawn(cls) -> Self:
         """New ones: as with the boundaries of MIME, chance keeps them out of the values."""
-        drawn = secrets.token_urlsafe(3)  # long ones, and ones that begin alike, cost time
+        drawn = secrets.token_urlsafe(6)  # longer ones, and ones that begin alike, cost time
         return cls(f"\x1c{drawn}", f"\x1d{drawn}", f"\x1e{drawn}")
 
     def escaped(self, lines: bytes) -> bytes:

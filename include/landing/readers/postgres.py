@@ -8,6 +8,7 @@ from typing import Self
 import psycopg
 
 from include import clock, connections, warehouse
+from include.errors import ConfigError
 from include.landing.readers.contract import Clock, Position, Staged, Window, missing_column
 from include.sources import Entity, Source
 
@@ -36,6 +37,8 @@ class PostgresReader:
         self.db = connections.connect(source.connection)
 
     def __enter__(self) -> Self:
+        self.begun = self._asked()  # before the snapshot: what commits between is read again
+        self.db.rollback()
         self.db.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         return self
 
@@ -53,6 +56,9 @@ class PostgresReader:
 
     def clock(self) -> Clock:
         """The start of the oldest open transaction, else now: nothing older can still commit."""
+        return self.begun
+
+    def _asked(self) -> Clock:
         row = self.db.execute(
             """WITH open AS (
                    SELECT xact_start AS since, format('transaction of pid %%s (%%s, %%s)', pid,
@@ -88,7 +94,9 @@ class PostgresReader:
             if bounds := NUMERIC.fullmatch(given):
                 digits, scale = int(bounds[1]), int(bounds[2])
                 fits = 0 <= scale <= 6 and digits - scale <= 12  # of numeric(18,6)
-            return Staged(name, wanted if fits else "numeric", f"{column}::numeric", exact=fits)
+            short = "::text" if kind.startswith("float") else ""  # as short as tells it apart
+            staged = wanted if fits else "numeric"
+            return Staged(name, staged, f"{column}{short}::numeric", exact=fits)
         if wanted in BITS and kind in WHOLE:
             fits = WHOLE[kind] <= BITS[wanted]
             staged = wanted if fits else "bigint"
@@ -114,6 +122,11 @@ class PostgresReader:
         where, order = [], ""
         if entity.cursor:
             kind = self.shape(entity.select)[entity.cursor].partition("(")[0]
+            if kind not in {"timestamptz", "timestamp", "date"}:
+                raise ConfigError(
+                    f"{self.source.name}.yaml: the cursor {entity.cursor} is of type {kind}, no "
+                    "time; cast it in the select, or leave the cursor out: all rows are compared"
+                )
             where += self._changed(entity, kind, window)
         if window.ranges is not None:
             where.append(
@@ -146,7 +159,8 @@ class PostgresReader:
                 )
         if window.most_rows is not None:
             return [*bounds, f"{cursor} IS NOT NULL"]
-        return [f"({' AND '.join(bounds)} OR {cursor} IS NULL)"] if bounds else []
+        never = f"{cursor} IS NULL OR {cursor} = '-infinity'"
+        return [f"({' AND '.join(bounds)} OR {never})"] if bounds else []
 
     def copy_into(
         self,
@@ -178,9 +192,13 @@ class PostgresReader:
             raise missing_column(self.source, error) from error
 
     def _lines(self, query: str) -> Iterator[bytes]:
-        with self.db.cursor() as cursor, cursor.copy(f"COPY ({query}) TO STDOUT") as lines:
+        """The rows as lines of bytes, which the server is asked not to look at."""
+        self.db.execute("SET LOCAL client_encoding = 'SQL_ASCII'")
+        copy = f"COPY ({query}) TO STDOUT".encode()
+        with self.db.cursor() as cursor, cursor.copy(copy) as lines:
             for line in lines:
                 yield bytes(line)
+        self.db.execute("SET LOCAL client_encoding = 'UTF8'")
 
 
 def _beyond(moment: str | None, key: str, after: Position | None) -> list[str]:

@@ -14,6 +14,7 @@ from include.sources import Entity, Source
 
 MOMENT = "%Y-%m-%d %H:%M:%f"  # SQLite's clock has milliseconds
 ALMOST_A_TICK = timedelta(microseconds=999)
+ALMOST_A_DAY = timedelta(days=1, microseconds=-1)
 DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
@@ -52,8 +53,13 @@ class SqliteReader:
     def shape(self, select: str) -> dict[str, str]:
         """Column of the query -> "any": in SQLite each value has a type of its own."""
         with self._told():
-            cursor = self.db.execute(f"SELECT * FROM ({select}) AS q LIMIT 0")
-        return {column[0]: "any" for column in cursor.description}
+            cursor = self.db.execute(f"SELECT * FROM ({_strict(select)}) AS q LIMIT 0")
+        names = [column[0] for column in cursor.description]
+        for name in names:
+            twice = name.rpartition(":")[0]  # SQLite's own name for a second column of a name
+            if twice and name.rpartition(":")[2].isdigit() and twice in names:
+                raise missing_column(self.source, ValueError(f"the select gives {twice!r} twice"))
+        return dict.fromkeys(names, "any")
 
     def clock(self) -> Clock:
         """When the snapshot began: SQLite has one writer, and no list of transactions.
@@ -116,8 +122,12 @@ class SqliteReader:
             if bound is not None:
                 pick = clock.earliest_local if sign == ">=" else clock.latest_local
                 bound += timedelta(0) if sign == ">=" else ALMOST_A_TICK
-                local, utc = _printed(pick(bound, zone)), _printed(bound.astimezone(UTC))
-                bounds.append(f"{moment} {sign} CASE WHEN {offset} THEN '{utc}' ELSE '{local}' END")
+                local, utc = pick(bound, zone), bound.astimezone(UTC)
+                day = (local if sign == ">=" else local + ALMOST_A_DAY).date()
+                bounds.append(
+                    f"{moment} {sign} CASE WHEN length({column}) = 10 THEN '{day} 00:00:00.000' "
+                    f"WHEN {offset} THEN '{_printed(utc)}' ELSE '{_printed(local)}' END"
+                )
         if window.most_rows is not None:
             return [*bounds, f"{moment} IS NOT NULL"]
         return [f"({' AND '.join(bounds)} OR {moment} IS NULL)"] if bounds else []
@@ -147,6 +157,18 @@ class SqliteReader:
             raise ResourceError(
                 f"{self.source.connection}: {self.place}: {error}; {next_step}"
             ) from error
+
+
+def _strict(select: str) -> str:
+    """The query with `name` for "name": what is in double quotes and no column is a text."""
+    import sqlglot
+    from sqlglot.tokens import TokenType
+
+    for token in reversed(sqlglot.tokenize(select, read="sqlite")):
+        if token.token_type == TokenType.IDENTIFIER and select[token.start] == '"':
+            name = token.text.replace("`", "``")
+            select = f"{select[: token.start]}`{name}`{select[token.end + 1 :]}"
+    return select
 
 
 def _printed(moment: datetime) -> str:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from psycopg import sql
 
 from include import warehouse
-from include.landing.readers import Window, open_reader
+from include.landing.readers import Position, Window, open_reader
 from include.sources import Source
 
 # the fixtures hold connections only, and each example clears its table
@@ -103,6 +103,20 @@ def read(staging: psycopg.Connection) -> Callable[..., Read]:
         return Read([column.type for column in staged], rows, copied)
 
     return run
+
+
+def in_batches(
+    read: Callable[..., Read], source: Source, wanted: dict[str, str], most_rows: int
+) -> list[list[str]]:
+    """The keys of each batch, until one has fewer rows."""
+    batches, after = [], None
+    while True:
+        found = read(source, wanted, Window(after=after, most_rows=most_rows))
+        batches.append(found.first)
+        if len(found.rows) < most_rows:
+            return batches
+        key, cursor = max(found.rows, key=lambda row: (row[1], row[0].encode()))
+        after = Position(cursor, key)
 
 
 @pytest.fixture(scope="session")
