@@ -35,8 +35,17 @@ SESSION = {  # how values are written, whatever a role or a database has set
     "intervalstyle": "postgres",
     "bytea_output": "hex",
     "extra_float_digits": "1",
+    "tcp_keepalives_idle": "30",  # so that the server, too, notices that we are gone
+    "tcp_keepalives_interval": "10",
+    "tcp_keepalives_count": "3",
 }
-KEEPALIVE = {"keepalives_idle": "30", "keepalives_interval": "10", "keepalives_count": "3"}
+PATIENCE = {  # a network that went silent is noticed within a minute; the URI's query may differ
+    "connect_timeout": "10",
+    "keepalives_idle": "30",
+    "keepalives_interval": "10",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "60000",
+}
 
 
 @dataclass(frozen=True)
@@ -137,13 +146,14 @@ def connect(connection_id: str) -> psycopg.Connection[Any]:
     place = address(connection_id)
     if place.dialect != "postgres":
         raise ConfigError(f"{variable(connection_id)}: must be PostgreSQL, is {place.dialect}")
+    given = dict(place.options)
+    session = " ".join(f"-c {name}={value}" for name, value in SESSION.items())
+    settings = PATIENCE | given | {"options": f"{session} {given.get('options', '')}"}
     try:
         db = psycopg.connect(
             place.url,
-            connect_timeout=10,
             application_name=APPLICATION,
-            options=" ".join(f"-c {name}={value}" for name, value in SESSION.items()),
-            **KEEPALIVE,  # type: ignore[arg-type]  # libpq takes text
+            **settings,  # type: ignore[arg-type]  # libpq takes text
         )
     except psycopg.OperationalError as error:
         raise ResourceError(_unreachable(place, error)) from error
@@ -174,6 +184,7 @@ def connect_mysql(connection_id: str) -> Any:
     from pymysql.cursors import SSCursor
 
     place = address(connection_id)
+    given = dict(place.options)
     try:
         return pymysql.connect(
             host=place.host,
@@ -182,8 +193,8 @@ def connect_mysql(connection_id: str) -> Any:
             password=place.password or "",
             database=place.database,
             charset="utf8mb4",
-            connect_timeout=10,
-            read_timeout=600,
+            connect_timeout=int(given.get("connect_timeout", 10)),
+            read_timeout=int(given.get("read_timeout", 600)),
             cursorclass=SSCursor,
             init_command="SET time_zone = '+00:00'",
         )

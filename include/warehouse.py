@@ -1,8 +1,10 @@
 """The warehouse's ground: contracts into tables, rows from server to server, locks."""
 
+import contextlib
 import hashlib
 import logging
 import os
+import select
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -138,19 +140,27 @@ def _read(source: Connection, reads: sql.Composed, sink: psycopg.Copy, progress:
         while connection.get_result() is not None:
             pass
     except BaseException:
-        source.cancel_safe(timeout=CANCEL_S)
+        with contextlib.suppress(psycopg.OperationalError):  # a silent network: it ends by itself
+            source.cancel_safe(timeout=CANCEL_S)
         connection.finish()  # in the midst of a copy it is of no more use
         raise
     return (result and result.command_tuples) or 0
 
 
 def _blocks(connection: PGconn) -> Iterator[tuple[bytes, int]]:
+    """What the server sends, as it comes; the wait for it can be interrupted."""
     rows: list[memoryview] = []
     size = 0
+    readable = select.poll()
+    readable.register(connection.socket, select.POLLIN)
     while True:
-        length, row = connection.get_copy_data(0)
+        length, row = connection.get_copy_data(1)
         if length < 0:
             break
+        if length == 0:  # nothing whole has come yet
+            readable.poll()
+            connection.consume_input()
+            continue
         rows.append(row)
         size += length
         if size >= BLOCK_BYTES:

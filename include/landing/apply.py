@@ -126,14 +126,14 @@ def _differs(columns: list[str], values: dict[str, str]) -> str:
 
 def _beside(work: Job) -> str:
     """SQL: what is kept beside our model, with the landed values of columns that are gone."""
-    keys = sorted(work.kept & set(work.entity.pass_through))
+    keys = sorted(work.kept - {column.name for column in work.table.columns})
     if not keys:
         return "s.pass_through"
     pairs = ", ".join(
         f"{rules.literal(key)}, t.pass_through -> {rules.literal(key)}" for key in keys
     )
     landed = f"CASE WHEN t.source_id IS NULL THEN '{{}}' ELSE jsonb_build_object({pairs}) END"
-    return f"s.pass_through || {landed}"
+    return f"coalesce(s.pass_through, '{{}}') || {landed}"
 
 
 def keep_old(work: Job, others: str) -> int:

@@ -21,10 +21,10 @@ MOST_DROPPED = 50
 def adapt(
     source: Source, table: Table, entity: Entity, reader: Reader, state: State
 ) -> tuple[Entity, dict[str, str], frozenset[str]]:
-    """The entity as it can be read now, the shape of its select, and the columns to keep.
+    """The entity as it can be read now, the shape of its select, and the columns that are gone.
 
     Compared with the last load, unless its select was another one: a mapping may change as it
-    likes. The kept columns are gone from the source; what has landed of them stays.
+    likes.
 
     Raises
     ------
@@ -36,7 +36,7 @@ def adapt(
     same = state.select == source.entities[table.name].select
     known = state.shape if same and state.shape else shape
     if source.changes.retyped != "ignore":
-        for name in sorted(set(known) & set(shape)):
+        for name in sorted(set(known) & set(shape) - gone):
             if known[name] != shape[name]:
                 _retyped(source, where, name, known[name], shape[name])
     asked = {column.name for column in table.own_columns} | {"source_id", entity.cursor}
@@ -50,12 +50,15 @@ def adapt(
             "changes: {dropped: evolve} (null from now on) or ignore (keep what was landed)"
         )
     if left:
+        beside = tuple(name for name in entity.pass_through if name in shape)
+        entity = entity.model_copy(update={"pass_through": beside})
         log.warning("%s: gone from the source: %s", where, ", ".join(left))
-    added = [name for name in shape if name not in known and name not in asked]
+    new = [name for name in shape if name not in known]
+    added = [name for name in new if name not in asked]
     unasked = [name for name in shape if name not in asked]
-    if added and source.changes.added == "freeze":
+    if new and source.changes.added == "freeze":
         raise ConfigError(
-            f"{where}: the source has new columns: {', '.join(added)}; name them in pass_through, "
+            f"{where}: the source has new columns: {', '.join(new)}; name them in pass_through, "
             "leave them out of the select, or say changes: {added: ignore}"
         )
     if added and source.changes.added == "ignore":
@@ -64,8 +67,7 @@ def adapt(
         if added:
             log.warning("%s: new columns go to pass_through: %s", where, ", ".join(added))
         entity = entity.model_copy(update={"pass_through": (*entity.pass_through, *unasked)})
-    kept = gone | set(left) if source.changes.dropped == "ignore" else frozenset[str]()
-    return entity, shape, kept
+    return entity, shape, gone | set(left)
 
 
 def _retyped(source: Source, where: str, name: str, old: str, new: str) -> None:

@@ -50,12 +50,12 @@ class Visit(Job):
 
     reader: Reader
     shape: dict[str, str]  # the select's columns and their types now
-    gone: frozenset[str]
+    gone: frozenset[str]  # columns that the last load had
 
     @property
     def kept(self) -> frozenset[str]:
         """Columns that are gone from the source, whose landed values stay."""
-        return self.gone
+        return self.gone if self.source.changes.dropped == "ignore" else frozenset()
 
 
 def create_staging(work: Job, staged: list[Staged]) -> None:

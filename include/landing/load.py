@@ -106,8 +106,8 @@ def job(
         db.execute("SET LOCAL random_page_cost = 1.1; SET LOCAL jit = off")  # for small windows
         with open_reader(source) as reader:
             entity = source.entities[entity_name]
-            entity, shape, kept = changes.adapt(source, table, entity, reader, state)
-            work = Visit(source, entity, table, db, run_id, started, reader, shape, kept)
+            entity, shape, gone = changes.adapt(source, table, entity, reader, state)
+            work = Visit(source, entity, table, db, run_id, started, reader, shape, gone)
             try:
                 yield work, state
             except psycopg.errors.ProgramLimitExceeded as error:
@@ -149,7 +149,8 @@ def _part(work: Visit, state: State) -> tuple[Loaded, bool]:
         loaded, seconds=time.monotonic() - work.started, lag_seconds=max(lag_seconds, 0.0)
     )
     select = source.entities[work.table.name].select
-    moved = State(read_to, None if finished else reading_to, after, work.shape, swept_at, select)
+    shape = work.shape | {n: kind for n, kind in (state.shape or {}).items() if n in work.gone}
+    moved = State(read_to, None if finished else reading_to, after, shape, swept_at, select)
     remember(db, source.name, work.table.name, moved, run_id=work.run_id)
     record(db, source.name, work.table.name, loaded, run_id=work.run_id, kind="load")
     apply.forget_quarantined(work)

@@ -4,6 +4,7 @@ import logging
 import secrets
 from contextlib import ExitStack, closing
 from datetime import datetime
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -11,7 +12,6 @@ import pytest
 from include import landing, ledger
 from tests.faults.scene import NOW, ROWS, Scene, chance, goods, news, prepare, until
 
-SLEEP = {"postgres": "pg_sleep", "mysql": "sleep"}
 CRMS = pytest.mark.parametrize("crm", ["scene", "mysql_scene"])
 WRITE = "INSERT INTO goods VALUES ('{}', 'Late', 1, 'food', {})"
 
@@ -28,6 +28,13 @@ def load(scene: Scene, run_id: str) -> landing.Loaded:
     """Load in this process."""
     with scene.open_warehouse() as db:
         return landing.load(scene.source(), "product", db, run_id=run_id)
+
+
+def wait(session: Any, scene: Scene) -> None:
+    """Longer than a second, because MySQL tells when transactions began in whole ones."""
+    sleep = {"postgres": "pg_sleep", "mysql": "sleep"}[scene.dialect]
+    session.execute(f"SELECT {sleep}(1.2)")
+    session.fetchall()
 
 
 def watermark(scene: Scene) -> datetime:
@@ -103,8 +110,7 @@ def test_a_row_that_is_committed_late_is_not_skipped(chosen):
     with closing(chosen.open_crm()) as session, session.cursor() as late:
         late.execute("BEGIN")
         late.execute(WRITE.format("late", NOW[chosen.dialect]))
-        late.execute(f"SELECT {SLEEP[chosen.dialect]}(1.1)")  # a clock may tell whole seconds
-        late.fetchall()
+        wait(late, chosen)
         chosen.change(news(4, 50, 50))
         assert load(chosen, "r2").inserted == 50
         late.execute("COMMIT")
@@ -207,6 +213,7 @@ def test_who_holds_the_watermark_is_named_and_nothing_is_skipped(chosen, caplog)
         holder.execute(WRITE.format("late", NOW[chosen.dialect]))
         holder.execute("SELECT " + PID[chosen.dialect])
         ((pid,),) = holder.fetchall()
+        wait(holder, chosen)
         chosen.change(news(4, 50, 50))
         with caplog.at_level(logging.WARNING):
             assert load(chosen, "r2").inserted == 50
@@ -214,8 +221,7 @@ def test_who_holds_the_watermark_is_named_and_nothing_is_skipped(chosen, caplog)
         load(chosen, "r3")
         assert watermark(chosen) == held
         holder.execute("COMMIT")
-        holder.execute(f"SELECT {SLEEP[chosen.dialect]}(1.2)")  # a clock may tell whole seconds
-        holder.fetchall()
+        wait(holder, chosen)
     first, second = alarms(chosen)
     assert first[:4] == ("r2", "landing.product", False, "warning")
     assert second[:4] == ("r3", "landing.product", False, "warning")

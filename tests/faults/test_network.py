@@ -2,7 +2,9 @@
 with nothing done, and the next one does it all.
 """
 
+import os
 import re
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -158,6 +160,27 @@ def test_a_network_that_goes_silent_ends_the_load_within_a_bound(place, request)
         assert network.failed.is_set()
         scene.crm_url, scene.warehouse_url = direct
         assert_completed_by_the_next(scene, before, "next")
+
+
+@pytest.mark.fault(
+    "F8",
+    how="or passes nothing on while it still answers; an interrupt, as that of Airflow's "
+    "execution_timeout, then ends the load",
+)
+@pytest.mark.parametrize("crm", ["scene", "mysql_scene"])
+def test_a_load_that_waits_for_its_source_can_be_interrupted(crm, request):
+    scene: Scene = request.getfixturevalue(crm)
+    prepare(scene, "next", seed=1)
+    before = scene.state()
+    with Proxy(scene.ports["crm"]) as network:
+        network.fail("stall", after_bytes=amount(1))
+        load = scene.start("run", crm=network.port)
+        assert network.failed.wait(BOUND_S), "the load ended before the network stopped"
+        os.kill(load.process.pid, signal.SIGINT)
+        ended = load.wait(BOUND_S)
+    assert ended.status == 1
+    assert ended.line == "KeyboardInterrupt"
+    assert_completed_by_the_next(scene, before, "next")
 
 
 def placed(place: str, request: pytest.FixtureRequest) -> tuple[Scene, str]:

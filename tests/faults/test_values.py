@@ -767,36 +767,39 @@ def test_f40_a_select_may_end_in_a_comment(goods, warehouse):
 @contextmanager
 def in_encoding(url, encoding, monkeypatch):
     """A CRM in PostgreSQL in another encoding than UTF-8."""
-    how = f"ENCODING {encoding} LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0"
+    how = f"ENCODING {encoding} LOCALE_PROVIDER libc LOCALE 'C' TEMPLATE template0"
     with crms.own_database(url, how) as conninfo, crms.postgres(conninfo, monkeypatch) as crm:
         yield crm
 
 
-ASCII_TEXTS = ["E'caf\\xe9'", "E'caf\\xc3\\xa9'", "'plain'", "E'tab\\t\\\\ back'"]
+ASCII_TEXTS = [
+    (0, "E'caf\\xe9'"),
+    (1, "E'caf\\xc3\\xa9'"),
+    (2, "'plain'"),
+    (3, "E'tab\\t\\\\ back'"),
+]
 
 
 @pytest.mark.fault("F45", how="a database without an encoding: UTF-8 lands, Latin-1 is set aside")
 def test_f45_of_a_database_without_an_encoding_what_is_utf8_lands(
-    postgres_url, warehouse, monkeypatch, later
+    postgres_url, warehouse, monkeypatch
 ):
     with in_encoding(postgres_url, "SQL_ASCII", monkeypatch) as crm:
         crm.create("goods", sku="key", title="text", price="money")
-        if later:
-            load(warehouse, GOODS, run_id="r0")
-        rows = ", ".join(f"('{n}', {text}, {n}.5)" for n, text in enumerate(ASCII_TEXTS))
-        crm.run(f"INSERT INTO goods VALUES {rows}")
-        loaded = load(warehouse, GOODS)
-        assert (loaded.read, loaded.inserted, loaded.quarantined) == (4, 3, 1)
+        for run_id in ("a", "b"):  # the first load and a later one take different ways
+            rows = ", ".join(f"('{run_id}{n}', {text}, {n}.5)" for n, text in ASCII_TEXTS)
+            crm.run(f"INSERT INTO goods VALUES {rows}")
+            assert load(warehouse, GOODS, run_id=run_id).quarantined == 1
         assert landed(warehouse, "source_id, name, price") == [
-            ("1", "café", Decimal("1.5")),
-            ("2", "plain", Decimal("2.5")),
-            ("3", "tab\t\\ back", Decimal("3.5")),
+            (f"{run_id}{n}", text, Decimal(f"{n}.5"))
+            for run_id in ("a", "b")
+            for n, text in [(1, "café"), (2, "plain"), (3, "tab\t\\ back")]
         ]
-        assert set_aside(warehouse) == [("0", "text", "")]
+        assert set_aside(warehouse) == [("a0", "text", ""), ("b0", "text", "")]
 
 
-@pytest.mark.parametrize("encoding", ["LATIN1", "WIN1252", "EUC_JP"])
-@pytest.mark.fault("F45", how="databases in Latin-1, Windows-1252 and EUC_JP")
+@pytest.mark.parametrize("encoding", ["LATIN1", "EUC_JP"])
+@pytest.mark.fault("F45", how="databases in Latin-1 and EUC_JP")
 def test_f45_a_database_in_another_encoding_lands_as_the_same_text(
     encoding, postgres_url, warehouse, monkeypatch
 ):
