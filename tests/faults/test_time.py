@@ -15,7 +15,6 @@ from tests.faults.servers import own_mariadb
 databases, warehouse = crms.databases(), crms.warehouse()
 crm = crms.fixture("postgres", "mysql", "sqlite")
 postgres = crms.fixture("postgres")
-mariadb = crms.fixture("mysql")
 sqlite = crms.fixture("sqlite")
 
 
@@ -67,12 +66,12 @@ def test_f12_no_key_is_lost_at_an_edge_where_the_source_sorts_otherwise(size, go
 @pytest.mark.fault("F12", how="number keys, in batches of seven, without a cursor, swept")
 def test_f12_batches_without_a_cursor_read_every_key_and_delete_none(crm, warehouse):
     crm.create("goods", sku="bigint", title="text", price="money")
-    crm.add("goods", *((n, f"Thing {n}", 1) for n in range(-5, 115)))
+    crm.add("goods", *((n, f"Thing {n}", 1) for n in range(-5, 35)))
     swept = {**GOODS, "deletes": "sweep"}
-    assert load(warehouse, swept, batch_rows=7).inserted == 120
-    crm.run("DELETE FROM goods WHERE sku = 100")
+    assert load(warehouse, swept, batch_rows=7).inserted == 40
+    crm.run("DELETE FROM goods WHERE sku = 30")
     loaded = load(warehouse, swept, run_id="r2", batch_rows=7)
-    assert (loaded.read, loaded.inserted, loaded.updated, loaded.deleted) == (119, 0, 0, 1)
+    assert (loaded.read, loaded.inserted, loaded.updated, loaded.deleted) == (39, 0, 0, 1)
 
 
 @pytest.mark.fault("F12", how="one key three times with one time, across the edge of a batch")
@@ -309,7 +308,7 @@ def test_f36_a_watermark_anywhere_in_the_night_loses_no_later_row(zone, night, c
     crm.add("goods", *((f"{m:%H:%M}", "", 1, local(m, zone)) for m in moments))
     settings = {"time_zone": zone, "lookback_minutes": 0}
     load(warehouse, STAMPED, **settings)
-    for minutes in (-61, -29, -1, 1, 31, 59, 62):
+    for minutes in (-61, -1, 1, 29, 59):
         watermark = shift + timedelta(minutes=minutes)
         warehouse.execute("UPDATE ops.watermark SET read_to = %s", [watermark])
         warehouse.execute("DELETE FROM landing.product")

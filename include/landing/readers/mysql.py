@@ -110,12 +110,14 @@ class MysqlReader:
 
     def _asked_clock(self) -> Clock:
         ((now,),) = self._rows("SELECT UTC_TIMESTAMP(6)")
-        open_since = f"""SELECT trx_started, concat('transaction of thread ', trx_mysql_thread_id,
+        # the list is in the zone of the server's machine, whatever the session's is
+        started = "CONVERT_TZ(trx_started, 'SYSTEM', '+00:00')"
+        open_since = f"""SELECT {started}, concat('transaction of thread ', trx_mysql_thread_id,
                    ' (', coalesce(user, 'without a session'), ')')
             FROM information_schema.innodb_trx
             LEFT JOIN information_schema.processlist ON id = trx_mysql_thread_id
             WHERE trx_is_read_only = 0 AND trx_mysql_thread_id <> CONNECTION_ID()
-            AND trx_started < '{now}' ORDER BY trx_started LIMIT 1"""
+            AND {started} < '{now}' ORDER BY 1 LIMIT 1"""
         try:
             held = self._rows(open_since)
         except pymysql.MySQLError as error:
