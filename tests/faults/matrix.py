@@ -62,8 +62,8 @@ HEAD = """# Faults
 What goes wrong between a CRM and BI, and what is shown to happen then. Written by `make faults`: it
 does each of these to real PostgreSQL, MariaDB and SQLite databases and to real processes, with
 other random choices for every seed. "Passed" says that nothing was lost, doubled or left half done:
-afterwards the number of rows, their keys, sums and an MD5 of all values agree between source and
-warehouse, rows in the quarantine counted in.
+number of rows, keys, sums and an MD5 of all values agree between source and warehouse, rows in the
+quarantine counted in; or that the load was refused, with nothing changed and the next step told.
 
 | | the fault | verdict | how it is shown |
 |---|---|---|---|

@@ -34,6 +34,7 @@ def warm_up(settings: Mapping[str, str]) -> None:
     ``settings`` are Airflow's, the metadata database among them.
     """
     told = clean_environment() | settings | {"AIRFLOW__LOGGING__LOGGING_LEVEL": "ERROR"}
+    forkserver._forkserver._stop()  # that of other tests has other settings, once and for all
     multiprocessing.get_context("forkserver").set_forkserver_preload(["tests.flow.warm"])
     with mock.patch.dict(os.environ, told, clear=True):
         forkserver.ensure_running()
