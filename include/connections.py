@@ -35,10 +35,10 @@ SESSION = {  # how values are written, whatever a role or a database has set
     "intervalstyle": "postgres",
     "bytea_output": "hex",
     "extra_float_digits": "1",
-    "tcp_keepalives_idle": "30",  # so that the server, too, notices that we are gone
-    "tcp_keepalives_interval": "10",
-    "tcp_keepalives_count": "3",
 }
+SERVER_PATIENCE = (  # so that the server, too, notices that we are gone
+    "-c tcp_keepalives_idle=30 -c tcp_keepalives_interval=10 -c tcp_keepalives_count=3"
+)
 PATIENCE = {  # a network that went silent is noticed within a minute; the URI's query may differ
     "connect_timeout": "10",
     "keepalives_idle": "30",
@@ -148,7 +148,8 @@ def connect(connection_id: str) -> psycopg.Connection[Any]:
         raise ConfigError(f"{variable(connection_id)}: must be PostgreSQL, is {place.dialect}")
     given = dict(place.options)
     session = " ".join(f"-c {name}={value}" for name, value in SESSION.items())
-    settings = PATIENCE | given | {"options": f"{session} {given.get('options', '')}"}
+    options = f"{SERVER_PATIENCE} {given.get('options', '')} {session}"  # the last one counts
+    settings = PATIENCE | given | {"options": options}
     try:
         db = psycopg.connect(
             place.url,

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Self
 
 import psycopg
@@ -59,22 +58,22 @@ class PostgresReader:
         return self.begun
 
     def _asked(self) -> Clock:
+        """First the time, then who is at work: what begins between the two is later than both."""
+        ((now,),) = self.db.execute("SELECT clock_timestamp()").fetchall()
         row = self.db.execute(
-            """WITH open AS (
-                   SELECT xact_start AS since, format('transaction of pid %%s (%%s, %%s)', pid,
-                          coalesce(nullif(application_name, ''), usename), state) AS holder
-                   FROM pg_stat_activity
-                   WHERE backend_type = 'client backend' AND datname = current_database()
-                   AND xact_start IS NOT NULL AND application_name <> %s
-                   UNION ALL
-                   SELECT prepared, format('prepared transaction %%L of %%s', gid, owner)
-                   FROM pg_prepared_xacts WHERE database = current_database())
-               SELECT clock_timestamp(), since, holder FROM (SELECT) AS one
-               LEFT JOIN open ON since < clock_timestamp() ORDER BY since LIMIT 1""",
-            [connections.APPLICATION],
+            """SELECT xact_start, format('transaction of pid %%s (%%s, %%s)', pid,
+                      coalesce(nullif(application_name, ''), usename), state)
+               FROM pg_stat_activity
+               WHERE backend_type = 'client backend' AND datname = current_database()
+               AND xact_start < %(now)s AND application_name <> %(ours)s
+               UNION ALL
+               SELECT prepared, format('prepared transaction %%L of %%s', gid, owner)
+               FROM pg_prepared_xacts WHERE database = current_database() AND prepared < %(now)s
+               ORDER BY 1 LIMIT 1""",
+            {"now": now, "ours": connections.APPLICATION},
         ).fetchone()
-        now, since, holder = row or (datetime.now(UTC), None, None)
-        return Clock(min(now, since) if since else now, now, holder)
+        since, holder = row or (now, None)
+        return Clock(since, now, holder)
 
     def columns(self, entity: Entity, wanted: dict[str, str]) -> list[Staged]:
         """Typed where the source's type can only be right, text where a value may not fit."""
