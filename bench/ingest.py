@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 import psycopg
 from psycopg import sql
 
-from include import landing, warehouse
+from include import copying, landing, warehouse
 from include.connections import connect
 from include.landing.job import Visit, create_staging
 from include.landing.load import job, staged_columns
@@ -77,7 +77,7 @@ def through() -> int:
     with connect("bench") as source, connect("warehouse") as target:
         target.execute("DROP TABLE IF EXISTS public.bench_staged")
         target.execute(warehouse.text(f"CREATE TABLE public.bench_staged ({LIKE_SOURCE})"))
-        return warehouse.copy_through(source, target, select=RAW, table="public.bench_staged").rows
+        return copying.copy_through(source, target, select=RAW, table="public.bench_staged").rows
 
 
 def staging(work: Visit) -> int:
@@ -101,9 +101,10 @@ def loader(what: str, dialect: str) -> None:
         return
     with connect("warehouse") as db:
         db.autocommit = True
-        if what in {"first", "task"}:
-            db.execute("DROP SCHEMA IF EXISTS landing, core, mart, ops, bi CASCADE")
         warehouse.deploy(db)
+        if what in {"first", "task"}:
+            db.execute("DROP TABLE IF EXISTS landing.order_line__bench")
+            db.execute("DELETE FROM ops.watermark WHERE source = 'bench'")
         started = time.perf_counter()
         if what == "staging":
             with job(mapping(dialect), "order_line", db, run_id="bench") as (work, _):

@@ -196,6 +196,7 @@ def connect_mysql(connection_id: str) -> Any:
             charset="utf8mb4",
             connect_timeout=int(given.get("connect_timeout", 10)),
             read_timeout=int(given.get("read_timeout", 600)),
+            write_timeout=int(given.get("write_timeout", 60)),
             cursorclass=SSCursor,
             init_command="SET time_zone = '+00:00'",
         )

@@ -6,7 +6,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from include import contracts, warehouse
+from include import contracts, copying, warehouse
 from include.errors import ContractError
 
 
@@ -28,7 +28,7 @@ def stored(db: psycopg.Connection, table: str) -> list[tuple]:
 def test_rows_pass_through_unparsed(ends):
     source, target, table = ends
     query = "SELECT n, 'product ' || n FROM generate_series(1, 2) AS n"
-    assert warehouse.copy_through(source, target, select=query, table=table).rows == 2
+    assert copying.copy_through(source, target, select=query, table=table).rows == 2
     assert stored(target, table) == [(1, "product 1"), (2, "product 2")]
 
 
@@ -39,7 +39,7 @@ DIES_HALFWAY = """SELECT n, 'product ' || n FROM generate_series(1, 1000000) AS 
 def test_a_reader_that_dies_halfway_leaves_no_rows(ends):
     source, target, table = ends
     with pytest.raises(psycopg.OperationalError):
-        warehouse.copy_through(source, target, select=DIES_HALFWAY, table=table)
+        copying.copy_through(source, target, select=DIES_HALFWAY, table=table)
     assert stored(target, table) == []
 
 

@@ -5,7 +5,7 @@ import logging
 
 from psycopg import sql
 
-from include import contracts, warehouse
+from include import contracts, copying, warehouse
 from include.errors import QualityError
 from include.landing import rules
 from include.landing.job import CHECKED, DELTA, Job, Visit
@@ -15,12 +15,10 @@ from include.landing.state import Loaded
 
 log = logging.getLogger(__name__)
 
-GUARD_FROM_ROWS = 20
-"""Fewer rows than this may all vanish, or all be bad, without a question."""
 STAMPS = ("changed_at", "deleted_at", "pass_through")
 
 
-def checked_rows(work: Job, staged: list[Staged], read: warehouse.Copied) -> Loaded:
+def checked_rows(work: Job, staged: list[Staged], read: copying.Copied) -> Loaded:
     """Check what lies in staging, set aside what is bad, apply the rest."""
     rules.check(work, staged, into=CHECKED)
     rules.mark_duplicates(work.db, CHECKED)
@@ -29,7 +27,7 @@ def checked_rows(work: Job, staged: list[Staged], read: warehouse.Copied) -> Loa
     return dataclasses.replace(upserted(work), **loaded)
 
 
-def counted(work: Job, checked: str, read: warehouse.Copied) -> dict[str, int]:
+def counted(work: Job, checked: str, read: copying.Copied) -> dict[str, int]:
     """Count, guard against and set aside the faulty rows of ``checked``."""
     row = work.db.execute(
         warehouse.text(
@@ -130,7 +128,7 @@ def _beside(work: Job) -> str:
     if not keys:
         return "s.pass_through"
     pairs = ", ".join(
-        f"{rules.literal(key)}, t.pass_through -> {rules.literal(key)}" for key in keys
+        f"{warehouse.literal(key)}, t.pass_through -> {warehouse.literal(key)}" for key in keys
     )
     landed = f"CASE WHEN t.source_id IS NULL THEN '{{}}' ELSE jsonb_build_object({pairs}) END"
     return f"coalesce(s.pass_through, '{{}}') || {landed}"
@@ -188,7 +186,7 @@ def mark_gone(work: Job, keys: str, ranges: list[int] | None = None) -> int:
     if work.entity.deletes == "sweep":
         _revive(work, keys)
     source, table = work.source, work.table
-    if known >= GUARD_FROM_ROWS and vanished * 100 > known * source.most_vanishing_percent:
+    if known >= rules.GUARD_FROM_ROWS and vanished * 100 > known * source.most_vanishing_percent:
         raise QualityError(
             f"{source.name}.{table.name}: {vanished} of {known} rows are gone from the source, "
             f"more than {source.most_vanishing_percent:g} %; nothing was changed; "

@@ -7,7 +7,7 @@ import dataclasses
 import psycopg
 from psycopg import sql
 
-from include import warehouse
+from include import copying, warehouse
 from include.landing import apply, rules
 from include.landing.job import STAGING, Job, Visit, create_staging
 from include.landing.readers import Staged, Window
@@ -62,7 +62,7 @@ def _straight(work: Visit, staged: list[Staged], reader: PostgresReader) -> Load
     work.db.execute(warehouse.text(f"CREATE TABLE {work.part} ({listed})"))
     values = ", ".join(f"{value} AS {quoted(name)}" for name, value in given.items())
     rows = reader.query(work.entity, staged, Window())
-    read = reader.through(work.db, f"SELECT {values} FROM ({rows}) AS s", work.part, new=True)
+    read = reader.through(work.db, f"SELECT {values} FROM ({rows}) AS s", work.part)
     dated = ' AND "changed_at" IS NOT NULL' if work.entity.cursor else ""
     unaliased = rules.first_fault(work.source, work.table, staged, of="")
     if _shaped(work, f"{unaliased} IS NULL{dated}"):
@@ -78,7 +78,7 @@ def _straight(work: Visit, staged: list[Staged], reader: PostgresReader) -> Load
     return _cleaned(work, read)
 
 
-def _cleaned(work: Visit, read: warehouse.Copied) -> Loaded:
+def _cleaned(work: Visit, read: copying.Copied) -> Loaded:
     """Set the faulty rows of the future partition aside."""
     counts = apply.counted(work, work.part, read)
     faulty = warehouse.text(f"DELETE FROM {work.part} WHERE fault IS NOT NULL")
@@ -106,9 +106,9 @@ def _payload(work: Job, given: dict[str, str]) -> str:
     for name in ("changed_at", "deleted_at", "pass_through"):
         payload += f" - '{name}'" if name in given else ""
     if entity.cursor:
-        payload += f" || jsonb_build_object({rules.literal(entity.cursor)}, c.changed_at)"
+        payload += f" || jsonb_build_object({warehouse.literal(entity.cursor)}, c.changed_at)"
     if isinstance(entity.deletes, SoftDelete):
-        flag = rules.literal(entity.deletes.column)
+        flag = warehouse.literal(entity.deletes.column)
         payload += f" || jsonb_build_object({flag}, (c.deleted_at IS NOT NULL)::text)"
     if "person_key" in given:
         payload += (

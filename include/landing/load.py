@@ -14,7 +14,7 @@ from datetime import date, datetime, timedelta
 
 import psycopg
 
-from include import clock, contracts, warehouse
+from include import clock, contracts, copying, warehouse
 from include.connections import address
 from include.errors import ConfigError, InputError, QualityError
 from include.landing import apply, changes, first
@@ -102,7 +102,10 @@ def job(
     with db.transaction():
         warehouse.lock(db, f"landing.{entity_name}.{source.name}")
         state = recall(db, source.name, entity_name)
-        db.execute("DROP TABLE IF EXISTS pg_temp.portrait_staging, pg_temp.portrait_checked")
+        db.execute(
+            "DROP TABLE IF EXISTS pg_temp.portrait_staging, pg_temp.portrait_checked, "
+            "pg_temp.portrait_keys"
+        )
         db.execute("SET LOCAL random_page_cost = 1.1; SET LOCAL jit = off")  # for small windows
         with open_reader(source) as reader:
             entity = source.entities[entity_name]
@@ -167,7 +170,7 @@ def _applied(work: Visit, staged: list[Staged], window: Window) -> tuple[Loaded,
     return apply.checked_rows(work, staged, read), finished
 
 
-def _read(work: Visit, staged: list[Staged], window: Window) -> tuple[warehouse.Copied, bool]:
+def _read(work: Visit, staged: list[Staged], window: Window) -> tuple[copying.Copied, bool]:
     """Copy the window into staging; of a full batch the last key is left for the next one.
 
     The source may have rows of that key beyond the batch, which the next would pass over.

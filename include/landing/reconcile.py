@@ -75,7 +75,8 @@ def differing(work: Visit, staged: list[Staged]) -> list[int] | None:
     rows = reader.query(work.entity, staged, Window())
     there = f"SELECT s.source_id, {listed} FROM ({rows}) AS s"
     names = [name for name in given if name not in {"deleted_at", *work.kept}]
-    theirs = digests(reader.db, there, names)
+    with reader.told():
+        theirs = digests(reader.db, there, names)
     ours = digests(work.db, f"SELECT * FROM {work.part}", names)
     return [n for n in range(RANGES) if theirs.get(n) != ours.get(n)]
 

@@ -66,7 +66,7 @@ def _table(source: Source, entity_name: str, db: warehouse.Connection, run_id: s
         staged = _as_text(entity, [key for (key,) in keys])
         work = Job(source, entity, table, db, run_id, started)
         create_staging(work, staged)
-        values = ", ".join(f"payload ->> {rules.literal(column.name)}" for column in staged)
+        values = ", ".join(f"payload ->> {warehouse.literal(column.name)}" for column in staged)
         count = db.execute(
             warehouse.text(
                 f"""INSERT INTO pg_temp.portrait_staging SELECT {values} FROM ops.quarantine

@@ -6,7 +6,7 @@ import re
 
 from psycopg import sql
 
-from include import warehouse
+from include import copying, warehouse
 from include.contracts import Column, Table
 from include.errors import QualityError
 from include.landing.job import STAGING, Job
@@ -14,7 +14,7 @@ from include.landing.readers import Staged
 from include.sources import Entity, SoftDelete, Source
 
 GUARD_FROM_ROWS = 20
-"""Of fewer rows than this all may be bad without a question."""
+"""Of fewer rows than this all may be bad, or vanish, without a question."""
 MOMENT = (
     r"^[12][0-9]{3}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])"
     r"([ T]([01][0-9]|2[0-3])(:[0-5][0-9]){1,2}(\.[0-9]{1,6})?)?"
@@ -70,10 +70,12 @@ def faults(column: Column, staged: Staged, of: str) -> list[tuple[str, str]]:
         found.append((f"nullif(btrim({raw}), '') IS NOT NULL AND {value} IS NULL", "type"))
     if column.required and column.default is None:
         found.append((f"{value} IS NULL", "required"))
-    if column.type.startswith("numeric"):
-        kept = value if staged.exact else f"round({value}, 6)"
+    if column.type.startswith("numeric") and staged.exact:
+        found.append((f"{value} = 'NaN'", "range"))
+    elif column.type.startswith("numeric"):
+        kept = f"round({value}, 6)"
         found.append((f"NOT ({kept} > -{MOST_NUMERIC} AND {kept} < {MOST_NUMERIC})", "range"))
-    if column.type in RANGES:
+    if column.type in RANGES and not staged.exact:
         most = RANGES[column.type]
         found.append((f"{value} NOT BETWEEN -{most} AND {most}", "range"))
     if column.type == "timestamptz":
@@ -121,15 +123,10 @@ def conversions(
             f"CASE WHEN NOT ({kept}) THEN coalesce({given['changed_at']}, now()) END"
         )
     pairs = ", ".join(
-        f"{literal(name)}, s.{warehouse.quoted(name)}" for name in entity.pass_through
+        f"{warehouse.literal(name)}, s.{warehouse.quoted(name)}" for name in entity.pass_through
     )
     given["pass_through"] = f"jsonb_build_object({pairs})" if pairs else "NULL::jsonb"
     return given
-
-
-def literal(value: str) -> str:
-    """``value`` as a text inside a query of our own."""
-    return "'" + value.replace("'", "''") + "'"
 
 
 def first_fault(source: Source, table: Table, staged: list[Staged], of: str = "c.") -> str:
@@ -215,7 +212,7 @@ def mark_duplicates(db: warehouse.Connection, checked: str) -> None:
     )
 
 
-def guard_size(work: Job, checked: str, bad: int, read: warehouse.Copied) -> None:
+def guard_size(work: Job, checked: str, bad: int, read: copying.Copied) -> None:
     """Refuse a batch of which most is bad: that is no dirt but a mistake.
 
     Raises
@@ -247,7 +244,7 @@ def _reason(table: Table) -> str:
         allowed = f": {', '.join(column.values)}" if column.values else ""
         bounds = "finite, of at most twelve digits before the point"
         if column.type == "timestamptz":
-            bounds = "the years 1 to 9999"
+            bounds = "0001-01-01 to 9999-12-30"
         if column.minimum is not None:
             bounds += f", at least {column.minimum:g}"
         if column.maximum is not None:
@@ -313,7 +310,7 @@ def release(work: Job, checked: str) -> None:
     )
 
 
-def set_lines_aside(work: Job, read: warehouse.Copied, checked: str) -> int:
+def set_lines_aside(work: Job, read: copying.Copied, checked: str) -> int:
     """Put lines that hold NUL or other bytes than UTF-8 into the quarantine; count the new.
 
     Their keys join ``checked``, so that a sweep does not take these rows for gone.

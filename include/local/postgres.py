@@ -38,7 +38,8 @@ SETTINGS = {
     "maintenance_work_mem": "256MB",
     "jit": "off",
     "max_wal_size": "4GB",
-    "wal_compression": "on",
+    "wal_level": "minimal",  # nothing replicates it, and new tables then need no log
+    "max_wal_senders": "0",
     "max_connections": "200",
     "timezone": "UTC",
     "log_timezone": "UTC",

@@ -19,6 +19,10 @@ PRODUCT = {
     "deletes": "sweep",
 }
 
+PRODUCT_BOUND = {  # of types that can only be right, so that it lands without staging
+    "select": "SELECT sku AS source_id, title AS name, price::numeric(12,2) FROM goods"
+}
+
 
 def source(**entities: dict) -> Source:
     return Source.model_validate({"name": "crm", "connection": "crm", "entities": entities})
@@ -55,6 +59,29 @@ def test_rows_land_with_their_source_and_key(crm, warehouse):
         ("crm", "a", "Apple", Decimal("1.25"), "fruit", True),
         ("crm", "b", "Bread", Decimal("3"), None, True),
     ]
+
+
+def test_a_transaction_that_began_before_a_first_load_sees_nothing_of_it(
+    crm, warehouse, warehouse_url
+):
+    with psycopg.connect(warehouse_url) as earlier:
+        earlier.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        assert earlier.execute("SELECT count(*) FROM landing.customer").fetchone() == (0,)
+        landing.load(source(product=PRODUCT_BOUND), "product", warehouse, run_id="r1")
+        warehouse.commit()
+        assert earlier.execute("SELECT count(*) FROM landing.product").fetchone() == (0,)
+    assert landed(warehouse, "count(*)::int, 2") == [(2, 2)]
+
+
+def test_a_source_that_takes_too_long_is_one_line_with_the_next_step(crm, warehouse):
+    crm.execute("CREATE VIEW slow AS SELECT sku, title, pg_sleep(5)::text AS wait FROM goods")
+    crm.execute(
+        """DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET statement_timeout = 300',
+                                      current_database()); END $$"""
+    )
+    slow = {"select": "SELECT sku AS source_id, title || wait AS name FROM slow"}
+    with pytest.raises(ResourceError, match=r"^crm: .*statement timeout; .* crm.yaml;"):
+        landing.load(source(product=slow), "product", warehouse, run_id="r1")
 
 
 def test_a_second_load_without_a_change_writes_no_row(crm, warehouse):

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, Self
 
-from include import warehouse
+from include import copying, warehouse
 from include.errors import ConfigError
 from include.sources import Entity, Source
 
@@ -80,7 +80,7 @@ class Reader(Protocol):
         entity: Entity,
         staged: list[Staged],
         window: Window,
-    ) -> warehouse.Copied:
+    ) -> copying.Copied:
         """Copy the rows of ``window`` into ``table``, whose columns are ``staged``."""
 
 

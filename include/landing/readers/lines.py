@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Self
 
-from include import warehouse
+from include import copying
 
 ESCAPES = ((b"\\", b"\\\\"), (b"\t", b"\\t"), (b"\n", b"\\n"), (b"\r", b"\\r"))
 
@@ -42,7 +42,7 @@ def blocks(lines: Iterable[bytes]) -> Iterator[bytes]:
     for line in lines:
         block.append(line)
         size += len(line)
-        if size >= warehouse.BLOCK_BYTES:
+        if size >= copying.BLOCK_BYTES:
             yield b"".join(block)
             block.clear()
             size = 0

@@ -11,7 +11,7 @@ from typing import Any, Self
 import pymysql
 from pymysql.constants import CR, FIELD_TYPE, FLAG
 
-from include import clock, connections, warehouse
+from include import clock, connections, copying, warehouse
 from include.errors import ConfigError, QualityError, ResourceError
 from include.landing.readers import packets
 from include.landing.readers.contract import Clock, Position, Staged, Window, missing_column
@@ -141,12 +141,12 @@ class MysqlReader:
         entity: Entity,
         staged: list[Staged],
         window: Window,
-    ) -> warehouse.Copied:
+    ) -> copying.Copied:
         """Stream the lines that the server builds."""
         strip = self.source.bad_text == "strip"
         with self._told():
             blocks = self._blocks(self.query(entity, staged, window))
-            return warehouse.copy_lines(blocks, target, table=table, strip=strip)
+            return copying.copy_lines(blocks, target, table=table, strip=strip)
 
     def query(self, entity: Entity, staged: list[Staged], window: Window) -> str:
         """The rows of ``window``, each as one line."""

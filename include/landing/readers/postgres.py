@@ -2,23 +2,19 @@
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Self
 
 import psycopg
 
-from include import clock, connections, warehouse
-from include.errors import ConfigError
+from include import clock, connections, copying, warehouse
+from include.errors import ConfigError, PortraitError, ResourceError
 from include.landing.readers.contract import Clock, Position, Staged, Window, missing_column
 from include.sources import Entity, Source
 
 WHOLE = {"int2": 16, "int4": 32, "int8": 64}
 BITS = {"integer": 32, "bigint": 64}
 NUMERIC = re.compile(r"numeric\((\d+),(-?\d+)\)")
-
-
-def literal(value: str) -> str:
-    """``value`` as text; COPY takes no bound values."""
-    return "'" + value.replace("'", "''") + "'"
 
 
 def key_range(key: str) -> str:
@@ -33,12 +29,14 @@ class PostgresReader:
 
     def __init__(self, source: Source) -> None:
         self.source = source
+        self.place = connections.address(source.connection).where
         self.db = connections.connect(source.connection)
 
     def __enter__(self) -> Self:
-        self.begun = self._asked()  # before the snapshot: what commits between is read again
-        self.db.rollback()
-        self.db.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        with self.told():
+            self.begun = self._asked()  # before the snapshot: what commits between is read again
+            self.db.rollback()
+            self.db.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -46,11 +44,8 @@ class PostgresReader:
 
     def shape(self, select: str) -> dict[str, str]:
         """Column of the query -> its type, as PostgreSQL writes it."""
-        try:
-            with self.db.transaction():  # a savepoint: the connection stays of use
-                cursor = self.db.execute(warehouse.text(f"SELECT * FROM ({select}) AS q LIMIT 0"))
-        except psycopg.ProgrammingError as error:
-            raise missing_column(self.source, error) from error
+        with self.told(), self.db.transaction():  # a savepoint: the connection stays of use
+            cursor = self.db.execute(warehouse.text(f"SELECT * FROM ({select}) AS q LIMIT 0"))
         return {column.name: column.type_display for column in cursor.description or []}
 
     def clock(self) -> Clock:
@@ -109,7 +104,7 @@ class PostgresReader:
     def _moment(self, entity: Entity, name: str, kind: str) -> str:
         if kind == "timestamptz":
             return warehouse.quoted(name)
-        zone = literal(self.source.zone(entity, name))
+        zone = warehouse.literal(self.source.zone(entity, name))
         return f"({warehouse.quoted(name)}::timestamp AT TIME ZONE {zone})"
 
     def query(self, entity: Entity, staged: list[Staged], window: Window) -> str:
@@ -147,12 +142,12 @@ class PostgresReader:
         bounds = []
         for sign, bound in ((">=", window.lower), ("<", window.upper)):
             if bound is not None and kind == "timestamptz":
-                bounds.append(f"{cursor} {sign} timestamptz {literal(bound.isoformat())}")
+                bounds.append(f"{cursor} {sign} timestamptz {warehouse.literal(bound.isoformat())}")
             elif bound is not None:
                 pick = clock.earliest_local if sign == ">=" else clock.latest_local
                 local = pick(bound, self.source.zone(entity, entity.cursor))
                 inside = "<=" if kind == "date" and sign == "<" else sign  # all of the last day
-                said = literal(local.isoformat())
+                said = warehouse.literal(local.isoformat())
                 bounds.append(
                     f"{cursor} {inside} {'date' if kind == 'date' else 'timestamp'} {said}"
                 )
@@ -168,42 +163,61 @@ class PostgresReader:
         entity: Entity,
         staged: list[Staged],
         window: Window,
-    ) -> warehouse.Copied:
+    ) -> copying.Copied:
         """COPY binary from server to server; lines where the source promises no encoding."""
         query = self.query(entity, staged, window)
         if self.sure:
             return self.through(target, query, table)
         lines, strip = self._lines(query), self.source.bad_text == "strip"
-        return warehouse.copy_lines(lines, target, table=table, strip=strip)
+        return copying.copy_lines(lines, target, table=table, strip=strip)
 
     @property
     def sure(self) -> bool:
         """The server promises that its text is text; SQL_ASCII is no encoding."""
         return self.db.info.parameter_status("server_encoding") != "SQL_ASCII"
 
-    def through(
-        self, target: warehouse.Connection, query: str, table: str, *, new: bool = False
-    ) -> warehouse.Copied:
+    def through(self, target: warehouse.Connection, query: str, table: str) -> copying.Copied:
         """COPY binary from server to server."""
         try:
-            return warehouse.copy_through(self.db, target, select=query, table=table, new=new)
-        except psycopg.ProgrammingError as error:
-            raise missing_column(self.source, error) from error
+            return copying.copy_through(self.db, target, select=query, table=table)
+        except (psycopg.ProgrammingError, copying.SourceError) as error:
+            raise self._said(error) from error
 
     def _lines(self, query: str) -> Iterator[bytes]:
         """The rows as lines of bytes, which the server is asked not to look at."""
-        self.db.execute("SET LOCAL client_encoding = 'SQL_ASCII'")
         copy = f"COPY ({query}) TO STDOUT".encode()
-        with self.db.cursor() as cursor, cursor.copy(copy) as lines:
-            for line in lines:
-                yield bytes(line)
-        self.db.execute("SET LOCAL client_encoding = 'UTF8'")
+        with self.told():
+            self.db.execute("SET LOCAL client_encoding = 'SQL_ASCII'")
+            with self.db.cursor() as cursor, cursor.copy(copy) as lines:
+                for line in lines:
+                    yield bytes(line)
+            self.db.execute("SET LOCAL client_encoding = 'UTF8'")
+
+    @contextmanager
+    def told(self) -> Iterator[None]:
+        """The server's own words, with what to do next."""
+        try:
+            yield
+        except psycopg.errors.ProgramLimitExceeded:
+            raise  # about a row
+        except (psycopg.ProgrammingError, psycopg.OperationalError) as error:
+            raise self._said(error) from error
+
+    def _said(self, error: psycopg.Error) -> PortraitError:
+        if isinstance(error, psycopg.ProgrammingError):
+            return missing_column(self.source, error)
+        words = " ".join(str(error).split())
+        return ResourceError(
+            f"{self.source.connection}: {self.place}: {words}; nothing was kept of this part; look "
+            "at the server, or ask for more time, or set batch_rows in "
+            f"{self.source.name}.yaml; then run again"
+        )
 
 
 def _beyond(moment: str | None, key: str, after: Position | None) -> list[str]:
     if after is None:
         return []
     if moment is None:
-        return [f"{key} > {literal(after.key)}"]
-    cursor = literal(after.cursor or "-infinity")
-    return [f"({moment}, {key}) > (timestamptz {cursor}, {literal(after.key)})"]
+        return [f"{key} > {warehouse.literal(after.key)}"]
+    cursor = warehouse.literal(after.cursor or "-infinity")
+    return [f"({moment}, {key}) > (timestamptz {cursor}, {warehouse.literal(after.key)})"]

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Self
 
-from include import clock, connections, warehouse
+from include import clock, connections, copying, warehouse
 from include.errors import ConfigError, ResourceError
 from include.landing.readers.contract import Clock, Position, Staged, Window, missing_column
 from include.landing.readers.lines import Marks, blocks
@@ -17,11 +17,6 @@ ALMOST_A_TICK = timedelta(microseconds=999)
 ALMOST_A_DAY = timedelta(days=1, microseconds=-1)
 DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
-
-
-def literal(value: str) -> str:
-    """``value`` as text."""
-    return "'" + value.replace("'", "''") + "'"
 
 
 def column_of(name: str) -> str:
@@ -84,19 +79,19 @@ class SqliteReader:
         entity: Entity,
         staged: list[Staged],
         window: Window,
-    ) -> warehouse.Copied:
+    ) -> copying.Copied:
         """Stream the lines that SQLite joins."""
         marks, strip = Marks.drawn(), self.source.bad_text == "strip"
         query = self.query(entity, staged, window, marks)
         with self._told():
             lines = (line for (line,) in self.db.execute(query))
             escaped = (marks.escaped(block) for block in blocks(lines))
-            return warehouse.copy_lines(escaped, target, table=table, strip=strip)
+            return copying.copy_lines(escaped, target, table=table, strip=strip)
 
     def query(self, entity: Entity, staged: list[Staged], window: Window, marks: Marks) -> str:
         """The rows of ``window``, each as one text of columns and marks."""
-        line = f" || {literal(marks.column)} || ".join(
-            f"coalesce({column.select}, {literal(marks.null)})" for column in staged
+        line = f" || {warehouse.literal(marks.column)} || ".join(
+            f"coalesce({column.select}, {warehouse.literal(marks.null)})" for column in staged
         )
         where, order = [], ""
         if entity.cursor:
@@ -108,7 +103,8 @@ class SqliteReader:
             where += _beyond(place, window.after)
             order = f" ORDER BY {place} LIMIT {window.most_rows or -1}"
         filtered = f" WHERE {' AND '.join(where)}" if where else ""
-        return f"SELECT {line} || {literal(marks.end)} FROM ({entity.select}) AS q{filtered}{order}"
+        line += f" || {warehouse.literal(marks.end)}"
+        return f"SELECT {line} FROM ({entity.select}) AS q{filtered}{order}"
 
     def _changed(self, cursor: str, zone: str, window: Window) -> list[str]:
         """The window on the cursor, by what it means: texts with an offset are in UTC."""
@@ -179,4 +175,4 @@ def _beyond(place: str, after: Position | None) -> list[str]:
     if after is None:
         return []
     values = [after.key] if after.cursor is None else [after.cursor, after.key]
-    return [f"({place}) > ({', '.join(map(literal, values))})"]
+    return [f"({place}) > ({', '.join(map(warehouse.literal, values))})"]

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
-from include import clock, connections, warehouse
+from include import clock, connections, copying, warehouse
 from include.errors import ConfigError, ResourceError
 from include.landing.readers.contract import Clock, Position, Staged, Window, missing_column
 from include.landing.readers.lines import Marks, blocks
@@ -119,14 +119,14 @@ class SqlserverReader:
         entity: Entity,
         staged: list[Staged],
         window: Window,
-    ) -> warehouse.Copied:
+    ) -> copying.Copied:
         """Stream the lines that the server joins."""
         marks, strip = Marks.drawn(), self.source.bad_text == "strip"
         kinds = self.shape(entity.select)
         sql = query(self.source, entity, kinds, staged, window, marks)
         with self._told():
             lines = (marks.escaped(as_utf8(block)) for block in blocks(self._lines(sql)))
-            return warehouse.copy_lines(lines, target, table=table, strip=strip)
+            return copying.copy_lines(lines, target, table=table, strip=strip)
 
     def _lines(self, sql: str) -> Iterator[bytes]:
         with self.db.cursor() as cursor:

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from psycopg import sql
 
-from include import warehouse
+from include import copying
 from include.landing.readers import Position, Window, open_reader
 from include.sources import Source
 
@@ -70,7 +70,7 @@ class Read:
 
     types: list[str]
     rows: list[tuple]
-    copied: warehouse.Copied
+    copied: copying.Copied
 
     @property
     def first(self) -> list:

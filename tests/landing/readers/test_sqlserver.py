@@ -5,7 +5,7 @@ import sqlglot
 from hypothesis import given
 from sqlglot import exp
 
-from include import connections, warehouse
+from include import connections, copying
 from include.errors import ConfigError
 from include.landing.readers import Position, Window, sqlserver
 from include.landing.readers.lines import Marks
@@ -143,7 +143,7 @@ def test_lines_as_the_server_would_send_them_arrive_as_they_are(staging, texts):
         for n, text in enumerate(texts)
     ).encode("utf-16-le")
     lines = marks.escaped(sqlserver.as_utf8(sent))
-    warehouse.copy_lines([lines], staging, table="pg_temp.staged")
+    copying.copy_lines([lines], staging, table="pg_temp.staged")
     found = staging.execute("SELECT c FROM staged ORDER BY n").fetchall()
     assert [c for (c,) in found] == texts
 
@@ -151,7 +151,7 @@ def test_lines_as_the_server_would_send_them_arrive_as_they_are(staging, texts):
 def test_half_a_character_is_found_to_be_no_text(staging):
     staging.execute("CREATE TEMP TABLE staged (c text)")
     lines = sqlserver.as_utf8("good$b\ud834ad$".encode("utf-16-le", "surrogatepass"))
-    copied = warehouse.copy_lines([MARKS.escaped(lines)], staging, table="pg_temp.staged")
+    copied = copying.copy_lines([MARKS.escaped(lines)], staging, table="pg_temp.staged")
     assert staging.execute("SELECT c FROM staged").fetchall() == [("good",)]
     assert copied.unreadable == (b"b\xed\xa0\xb4ad\n",)
 
