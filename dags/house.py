@@ -13,6 +13,7 @@ TASKS = {
     "owner": "portrait",
     "retries": 2,
     "retry_delay": timedelta(seconds=30),
+    "execution_timeout": timedelta(hours=12),  # a server that never answers must not hang a run
     "retry_policy": ExceptionRetryPolicy(
         rules=[
             RetryRule(

@@ -17,6 +17,8 @@ import pytest
 from include import warehouse
 from tests.faults import matrix, servers
 from tests.faults.scene import Scene, postgres_url
+from tests.profile.test_engines import engines  # noqa: F401  fixtures, here for all tests
+from tests.snapshot.conftest import company, empty_company  # noqa: F401
 
 RESULTS = pytest.StashKey[matrix.Results]()
 

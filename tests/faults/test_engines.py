@@ -19,7 +19,7 @@ from include.snapshot.schema import SCHEMA
 from tests.faults.pauses import paused
 from tests.marts.test_generations import publish, work
 from tests.profile.random_shop import random_shop
-from tests.profile.test_engines import LANGUAGE, cells, engines  # noqa: F401  a fixture
+from tests.profile.test_engines import LANGUAGE, cells
 from tests.snapshots import write_snapshot
 
 AS_OF, EARLIER = date(2025, 12, 15), date(2025, 12, 14)
@@ -165,7 +165,7 @@ def differing(
 
 
 @pytest.fixture
-def both(engines):  # noqa: F811
+def both(engines):
     """Fill PostgreSQL and DuckDB, whose sessions are in zones that change their clocks."""
 
     def fill(shop: dict[str, list[dict]]) -> tuple[psycopg.Connection, duckdb.DuckDBPyConnection]:

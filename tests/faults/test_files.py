@@ -17,7 +17,6 @@ from tests.faults.disks import MB, Cluster, Disk, cluster_on_small_disks, small_
 from tests.faults.pauses import paused
 from tests.marts.test_generations import publish, work
 from tests.profile.random_shop import random_shop
-from tests.snapshot.conftest import company, empty_company  # noqa: F401  fixtures
 from tests.snapshots import write_snapshot
 
 AS_OF = date(2025, 12, 15)
@@ -37,7 +36,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 @pytest.mark.fault("F44", how="two processes are held just before each names its snapshot")
 @pytest.mark.parametrize("run_ids", [("r", "r"), ("r", "s")], ids=["one run", "two runs"])
 def test_f44_snapshots_taken_at_once_share_no_path_and_none_replaces_another(
-    company,  # noqa: F811
+    company,
     warehouse_url,
     tmp_path,
     run_ids,
@@ -87,7 +86,7 @@ def disk() -> Iterator[Disk]:
 
 @pytest.mark.fault("F9", how="a snapshot while its disk is a full tmpfs")
 def test_f9_a_full_disk_keeps_the_snapshots_that_are_there(
-    company,  # noqa: F811
+    company,
     warehouse_url,
     disk,
 ):
