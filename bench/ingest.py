@@ -16,19 +16,18 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import psycopg
 from psycopg import sql
 
-from include import copying, landing, warehouse
+from include import copying, warehouse
 from include.connections import connect
-from include.landing.job import Visit, create_staging
-from include.landing.load import job, staged_columns
-from include.landing.readers import Window
-from include.local import cluster, postgres
-from include.sources import Source
+
+if TYPE_CHECKING:  # a loader that only copies needs no more than the above
+    from include.landing.job import Visit
+    from include.sources import Source
 
 ROOT = Path(__file__).parents[1]
 YARDSTICKS = ROOT.parent / "shared" / "bench"
@@ -57,8 +56,10 @@ def say(name: str, value: float, unit: str, **more: Any) -> None:
     sys.stdout.flush()
 
 
-def mapping(dialect: str = "postgres") -> Source:
+def mapping(dialect: str = "postgres") -> "Source":
     """The order lines of the yardsticks' shop."""
+    from include.sources import Source
+
     select = MAPPED["postgres" if dialect == "postgres" else "mysql"]
     calls = {"select": "SELECT id::text AS source_id, at AS opened_at, note AS body FROM call"}
     return Source.model_validate({
@@ -80,8 +81,12 @@ def through() -> int:
         return copying.copy_through(source, target, select=RAW, table="public.bench_staged").rows
 
 
-def staging(work: Visit) -> int:
+def staging(work: "Visit") -> int:
     """Rows of the source into the staging table that loads use."""
+    from include.landing.job import create_staging
+    from include.landing.load import staged_columns
+    from include.landing.readers import Window
+
     staged = staged_columns(work)
     create_staging(work, staged)
     return work.reader.copy_into(
@@ -99,6 +104,9 @@ def loader(what: str, dialect: str) -> None:
     if what == "through":
         print(json.dumps({"rows": through()}))
         return
+    from include import landing
+    from include.landing.load import job
+
     with connect("warehouse") as db:
         db.autocommit = True
         warehouse.deploy(db)
@@ -293,6 +301,8 @@ def huge_rows(source: str) -> None:
 
 def measure(lines: int, rounds: int) -> None:
     """All figures, on servers of this run's own."""
+    from include.local import cluster, postgres
+
     with tempfile.TemporaryDirectory(prefix="portrait_bench_") as name:
         folder = Path(name)
         try:

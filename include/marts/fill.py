@@ -6,12 +6,11 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pyarrow as pa
 import pyarrow.csv
 from psycopg import sql
 
-from include import contracts, warehouse
+from include import contracts, duck, warehouse
 from include.marts import HERE
 from include.marts.generations import drop_unattached, place, status
 
@@ -88,14 +87,14 @@ def _copy(
     folder: Path,
     as_of: date,
 ) -> int:
-    with duckdb.connect(config={"threads": 2, "memory_limit": "1GB"}) as duck:
-        duck.execute(f"SET temp_directory = '{work}'")
+    with duck.opened(target, beside=work) as (engine, _):
         files = {path.stem: path for path in [*folder.glob("*.parquet"), *work.glob("*.parquet")]}
         files["customer_profile"] = folder / f"profile_{as_of}.parquet"
         for view, path in files.items():
-            duck.execute(f"CREATE VIEW \"{view}\" AS FROM read_parquet('{path}')")
-        duck.register("previous_segment", _previous_segments(db, as_of))
-        batches = duck.sql(query).to_arrow_reader(BATCH_ROWS)
+            listed_as = warehouse.quoted(view)
+            engine.execute(f"CREATE VIEW {listed_as} AS FROM read_parquet({duck.quoted(path)})")
+        engine.register("previous_segment", _previous_segments(db, as_of))
+        batches = engine.sql(query).to_arrow_reader(BATCH_ROWS)
         known = {column.name for column in contract.own_columns}
         columns = [name for name in batches.schema.names if name in known]
         listed = sql.SQL(", ").join(map(sql.Identifier, columns))

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 
-import duckdb
 import pandas as pd
+
+from include import duck
 
 EVERY_DAYS = 30  # between two days that are learned from
 MOST_DATES = 6
@@ -67,7 +68,7 @@ def folds(known: Span | None, horizon_days: int) -> Folds | None:
 
 def bought(folder: Path, customers: pd.Index, as_of: date, days: int) -> pd.Series:
     """1 for each customer with a positive line in [as_of, as_of + days), else 0."""
-    with duckdb.connect() as db:
+    with duck.opened(f"labels: {folder}") as (db, _):
         buyers = db.execute(
             f"""SELECT DISTINCT customer_id FROM {_lines(folder)}
                 WHERE quantity > 0 AND customer_id IS NOT NULL
@@ -83,11 +84,10 @@ def lapsed(folder: Path, customers: pd.Index, as_of: date, days: int) -> pd.Seri
 
 
 def _lines(folder: Path) -> str:
-    quoted = str(Path(folder) / "order_line.parquet").replace("'", "''")
-    return f"read_parquet('{quoted}')"
+    return f"read_parquet({duck.quoted(Path(folder) / 'order_line.parquet')})"
 
 
 def _one(query: str, values: list[date]) -> tuple[date | None, ...]:
-    with duckdb.connect() as db:
+    with duck.opened("labels") as (db, _):
         row: tuple[date | None, ...] = db.execute(query, values).fetchall()[0]
     return row

@@ -9,7 +9,6 @@ import hashlib
 import json
 import logging
 import re
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
@@ -20,9 +19,9 @@ import duckdb
 import pandas as pd
 import pyarrow.parquet as pq
 
-from include import contracts
+from include import contracts, duck
 from include.contracts import Column
-from include.errors import ConfigError, InputError, ResourceError
+from include.errors import ConfigError, InputError
 from include.snapshot.schema import SCHEMA
 
 log = logging.getLogger(__name__)
@@ -36,8 +35,6 @@ THEMES = ["basic", "rfm", "windows", "preference", "need", "service"]
 # What stands in for a missing value: of the profile zero only, the rest is for models to apply.
 # none: no value is a value of its own; null: no candidate for a model before it is worked on.
 MISSING = ("null", "zero", "mean", "median", "none")
-
-MEMORY_LIMIT, SPILL_LIMIT = "1.5GB", "20GB"
 
 Engine = Literal["duckdb", "postgres"]
 EPOCH = {  # whole seconds since 1970, so that sums are exact
@@ -83,8 +80,7 @@ def compute(folder: Path, as_of: date, *, threads: int = 2) -> Path:
     ----------
     folder : a complete snapshot.
     as_of : nothing dated on or after this day is seen.
-    threads : how many DuckDB uses; what MEMORY_LIMIT does not hold goes to ``folder``, up to
-        SPILL_LIMIT.
+    threads : how many DuckDB uses; what does not fit into its memory goes to ``folder``.
 
     Raises
     ------
@@ -98,34 +94,16 @@ def compute(folder: Path, as_of: date, *, threads: int = 2) -> Path:
     target = _path(folder, as_of)
     with open_snapshot(folder, threads) as (db, scratch):
         made = scratch / target.name
-        try:
-            for theme in THEMES:
-                db.execute(f"CREATE TEMP TABLE theme_{theme} AS {sql(theme, as_of)}")
-            db.execute(
-                f"COPY ({_profile(_owners(db))}) TO '{_quoted(made)}' (FORMAT parquet, "
-                f"COMPRESSION zstd, KV_METADATA {{recipe: '{_recipe()}'}})"
-            )
-        except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
-            raise ResourceError(
-                f"profile: {target} cannot be made: {_reason(error)}; "
-                "make room, then run again; nothing was lost"
-            ) from error
+        for theme in THEMES:
+            db.execute(f"CREATE TEMP TABLE theme_{theme} AS {sql(theme, as_of)}")
+        db.execute(
+            f"COPY ({_profile(_owners(db))}) TO {duck.quoted(made)} (FORMAT parquet, "
+            f"COMPRESSION zstd, KV_METADATA {{recipe: '{_recipe()}'}})"
+        )
         made.replace(target)
     rows = pq.read_metadata(target).num_rows
     log.info("profile as of %s: %d customers, %d features", as_of, rows, len(features()))
     return target
-
-
-def _reason(error: duckdb.Error) -> str:
-    """What DuckDB lacked; of a full disk it tells at the end of a long text."""
-    said = " ".join(str(error).split())
-    if "No space left on device" in said:
-        return "No space left on device"
-    if "max_temp_directory_size" in said:
-        return f"needs more than {MEMORY_LIMIT} of memory and {SPILL_LIMIT} of disk"
-    if isinstance(error, duckdb.OutOfMemoryException):
-        return f"needs more than {MEMORY_LIMIT} of memory"
-    return said[:200]
 
 
 def frame(folder: Path, as_of: date) -> pd.DataFrame:
@@ -158,10 +136,6 @@ def _path(folder: Path, as_of: date) -> Path:
     return Path(folder) / f"profile_{as_of:%Y-%m-%d}.parquet"
 
 
-def _quoted(path: Path) -> str:
-    return str(path).replace("'", "''")
-
-
 def _recipe() -> str:
     """A hash of all that decides the profile but the snapshot: SQL text and contract."""
     texts = [(HERE / f"{theme}.sql").read_text(encoding="utf-8") for theme in THEMES]
@@ -175,23 +149,14 @@ def open_snapshot(
 ) -> Iterator[tuple[duckdb.DuckDBPyConnection, Path]]:
     """Open the snapshot's tables, and a scratch folder beside them for what does not fit."""
     manifest = _manifest(Path(folder))
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".profile_") as scratch:
-        settings: dict[str, Any] = {
-            "threads": threads,
-            "memory_limit": MEMORY_LIMIT,
-            "temp_directory": scratch,
-            "preserve_insertion_order": False,  # the profile is sorted; what feeds it need not be
-            "autoinstall_known_extensions": False,  # nothing is fetched at run time
-        }
-        with duckdb.connect(config=settings) as db:
-            # in the configuration DuckDB 2.0 takes this limit, shows it and does not keep to it
-            db.execute(f"SET max_temp_directory_size = '{SPILL_LIMIT}'")
-            for entity in SCHEMA:
-                path = _quoted(Path(folder) / f"{entity}.parquet")
-                db.execute(f"CREATE VIEW {entity} AS FROM read_parquet('{path}')")
-            mapped = bool(manifest["consent_mapped"])
-            db.execute(f"CREATE VIEW manifest AS SELECT {mapped} AS consent_mapped")
-            yield db, Path(scratch)
+    with duck.opened(f"profile: {folder}", threads=threads, beside=Path(folder)) as (db, scratch):
+        db.execute("SET preserve_insertion_order = false")  # the profile is sorted at its end
+        for entity in SCHEMA:
+            path = duck.quoted(Path(folder) / f"{entity}.parquet")
+            db.execute(f"CREATE VIEW {entity} AS FROM read_parquet({path})")
+        mapped = bool(manifest["consent_mapped"])
+        db.execute(f"CREATE VIEW manifest AS SELECT {mapped} AS consent_mapped")
+        yield db, scratch
 
 
 def _manifest(folder: Path) -> dict[str, Any]:

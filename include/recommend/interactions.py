@@ -5,18 +5,16 @@ that equal snapshots give equal matrices, whatever the order of their rows.
 """
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-import duckdb
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
+
+from include import duck
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -134,7 +132,7 @@ class Interactions:
 
 def read(folder: Path, as_of: date, *, threads: int = 2) -> Interactions:
     """Read the purchases before ``as_of`` and the products from a snapshot folder."""
-    with _engine(threads) as db:
+    with duck.opened(f"interactions: {folder}", threads=threads) as (db, _):
         for statement in (LINES, PRODUCTS, CUSTOMERS):
             db.execute(_sql(statement, folder, as_of))
         purchase = db.execute(_sql(PURCHASES, folder, as_of)).fetchnumpy()
@@ -180,29 +178,15 @@ def consenting(folder: Path, as_of: date, customers: Ints, *, default: str) -> F
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     if not manifest["consent_mapped"]:
         return np.full(len(customers), default == "allowed")
-    with _engine(1) as db:
+    with duck.opened(f"consent: {folder}", threads=1) as (db, _):
         granted = db.execute(_sql(CONSENT, folder, as_of)).fetchnumpy()["customer_id"]
     return np.isin(customers, _ints(granted))
-
-
-@contextmanager
-def _engine(threads: int) -> Iterator[duckdb.DuckDBPyConnection]:
-    """DuckDB in this process, within bounds: what does not fit goes to a scratch folder."""
-    with TemporaryDirectory(prefix="portrait_") as scratch:
-        settings = {
-            "threads": threads,
-            "memory_limit": "1.5GB",
-            "temp_directory": scratch,
-            "autoinstall_known_extensions": False,  # nothing is fetched at run time
-        }
-        with duckdb.connect(config=settings) as db:
-            yield db
 
 
 def _sql(statement: str, folder: Path, as_of: date) -> str:
     """The statement with its Parquet files and day filled in."""
     quoted = {
-        entity: "'" + str(folder / f"{entity}.parquet").replace("'", "''") + "'"
+        entity: duck.quoted(folder / f"{entity}.parquet")
         for entity in ("customer", "product", "order_line", "consent")
     }
     return statement.format(as_of=f"DATE '{as_of}'", **quoted)

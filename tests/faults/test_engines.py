@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from include import ledger, profile
+from include import duck, ledger, profile
 from include.errors import ResourceError
 from include.snapshot.schema import SCHEMA
 from tests.faults.pauses import paused
@@ -112,15 +112,15 @@ def test_f48_a_build_killed_at_any_moment_leaves_a_whole_profile_or_none(large, 
 def test_f48_a_build_spills_up_to_its_limit_and_then_leaves_the_old_profile(large, monkeypatch):
     target = profile.compute(large.folder, AS_OF)
     before, names = visible(large.folder), set(large.folder.iterdir())
-    monkeypatch.setattr(profile, "MEMORY_LIMIT", SCARCE_MEMORY)
-    monkeypatch.setattr(profile, "SPILL_LIMIT", "100KB")
+    monkeypatch.setattr(duck, "MEMORY_LIMIT", SCARCE_MEMORY)
+    monkeypatch.setattr(duck, "SPILL_LIMIT", "100KB")
     with pytest.raises(ResourceError, match="needs more than 55MB of memory and 100KB of disk; "):
         profile.compute(large.folder, AS_OF)
     assert (visible(large.folder), set(large.folder.iterdir())) == (before, names)
-    monkeypatch.setattr(profile, "SPILL_LIMIT", "1GB")
+    monkeypatch.setattr(duck, "SPILL_LIMIT", "1GB")
     target.unlink()
     assert pq.read_table(profile.compute(large.folder, AS_OF)).equals(large.expected)
-    monkeypatch.setattr(profile, "MEMORY_LIMIT", "20MB")
+    monkeypatch.setattr(duck, "MEMORY_LIMIT", "20MB")
     with pytest.raises(ResourceError, match="needs more than 20MB of memory; "):
         profile.compute(large.folder, AS_OF)
     assert pq.read_table(target).equals(large.expected)
