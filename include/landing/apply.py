@@ -147,7 +147,7 @@ def keep_old(work: Job, others: str) -> int:
     ).rowcount
 
 
-def sweep(work: Visit, *, whole: bool) -> int:
+def sweep(work: Visit, *, whole: bool) -> Loaded:
     """Mark what the source no longer has as deleted.
 
     ``whole``: staging held every row, so its keys are all there are; else they are fetched.
@@ -162,8 +162,10 @@ def sweep(work: Visit, *, whole: bool) -> int:
     return mark_gone(work, keys)
 
 
-def mark_gone(work: Job, keys: str, ranges: list[int] | None = None) -> int:
+def mark_gone(work: Job, keys: str, ranges: list[int] | None = None) -> Loaded:
     """Mark the landed rows (of some key ranges) whose key is not in ``keys`` as deleted.
+
+    Rows whose key is there again are as if they had never been gone.
 
     Raises
     ------
@@ -183,8 +185,7 @@ def mark_gone(work: Job, keys: str, ranges: list[int] | None = None) -> int:
         )
     ).fetchone()
     vanished, known = row or (0, 0)
-    if work.entity.deletes == "sweep":
-        _revive(work, keys)
+    revived = _revive(work, keys) if work.entity.deletes == "sweep" else 0
     source, table = work.source, work.table
     if known >= rules.GUARD_FROM_ROWS and vanished * 100 > known * source.most_vanishing_percent:
         raise QualityError(
@@ -208,14 +209,14 @@ def mark_gone(work: Job, keys: str, ranges: list[int] | None = None) -> int:
             [work.run_id],
         )
         work.db.execute(warehouse.text(f"DROP TABLE {DELTA}"))
-    return int(vanished)
+    return Loaded(updated=revived, deleted=vanished)
 
 
-def _revive(work: Job, keys: str) -> None:
+def _revive(work: Job, keys: str) -> int:
     """Take back the mark of rows whose key is there again, though their stamp is an old one."""
     part = work.part
     back = f"t.deleted_at IS NOT NULL AND t.source_id IN (SELECT source_id FROM {keys})"
-    keep_old(work, f"(SELECT 1) AS one ON {back}")
+    revived = keep_old(work, f"(SELECT 1) AS one ON {back}")
     work.db.execute(
         warehouse.text(
             f"""UPDATE {part} AS t SET deleted_at = NULL, landed_at = now(), run_id = %s
@@ -223,6 +224,7 @@ def _revive(work: Job, keys: str) -> None:
         ),
         [work.run_id],
     )
+    return revived
 
 
 def forget_quarantined(work: Job) -> None:

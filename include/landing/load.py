@@ -139,8 +139,8 @@ def _part(work: Visit, state: State) -> tuple[Loaded, bool]:
         after = None if finished else _last(work, staged)
     reading_to, swept_at = state.reading_to or moment.moment, state.swept_at
     if finished and _sweep_due(work, state, moment.now):
-        gone = apply.sweep(work, whole=not entity.cursor and source.batch_rows is None)
-        loaded, swept_at = dataclasses.replace(loaded, deleted=gone), moment.now
+        loaded += apply.sweep(work, whole=not entity.cursor and source.batch_rows is None)
+        swept_at = moment.now
     if finished and loaded.read == 0 and lower is None:
         log.warning(
             "%s.%s: the source has no rows; look at its select if that is wrong, nothing was lost",

@@ -109,4 +109,4 @@ def _mended(work: Visit, staged: list[Staged], ranges: list[int]) -> Loaded:
     loaded = apply.checked_rows(work, staged, read)
     if work.entity.deletes == "none":
         return loaded
-    return dataclasses.replace(loaded, deleted=apply.mark_gone(work, CHECKED, ranges))
+    return loaded + apply.mark_gone(work, CHECKED, ranges)

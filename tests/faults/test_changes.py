@@ -116,7 +116,7 @@ def test_f19_a_row_restored_with_its_old_stamp_comes_back_at_the_next_sweep(how,
     goods.run("DELETE FROM goods WHERE sku = 'k07'")
     assert load(warehouse, how, run_id="r2").deleted == 1
     goods.run("INSERT INTO goods SELECT * FROM copy")
-    load(warehouse, how, run_id="r3")
+    assert load(warehouse, how, run_id="r3").updated == 1
     assert landed(warehouse, "count(*), count(deleted_at)") == [(50, 0)]
 
 
