@@ -170,7 +170,9 @@ def _raise_unless(wanted: ExecStatus, result: PGresult | None) -> None:
     if result is None:
         raise psycopg.OperationalError("the connection ended in the midst of a copy")
     if result.status != wanted:
-        raise psycopg.errors.error_from_result(result)
+        error = psycopg.errors.error_from_result(result)
+        # of libpq itself, which gives no code: the connection is gone
+        raise error if error.sqlstate else psycopg.OperationalError(*error.args)
 
 
 def _compare(table: str, read: int, written: int, look_for: str) -> None:
