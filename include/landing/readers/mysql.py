@@ -3,6 +3,8 @@
 Everything is written so that it means the same under any sql_mode.
 """
 
+import logging
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -16,6 +18,8 @@ from include.errors import ConfigError, QualityError, ResourceError
 from include.landing.readers import packets
 from include.landing.readers.contract import Clock, Position, Staged, Window, missing_column
 from include.sources import Entity, Source
+
+log = logging.getLogger(__name__)
 
 WORDS = {
     FIELD_TYPE.TINY: "tinyint",
@@ -50,6 +54,7 @@ NO_FIXED_SCALE = 31
 BINARY = 63  # the character set of what is no text
 
 NO_RIGHT = 1227
+LIST_PAUSES_S = (0.11, 0.13, 0.17, 0.23, 0.31, 0.41, 0.53, 0.67, 0.83, 1.0)
 LOST = {CR.CR_SERVER_GONE_ERROR, CR.CR_SERVER_LOST, 1053, 1927}  # also: shutdown, killed
 FULL = {1021, 1037, 1038, 1041, 1114}  # disk, memory, sort buffer, table
 SLOW = {1205, 1317, 1969, 3024}  # lock wait, interrupted, over time in MariaDB and in MySQL
@@ -110,24 +115,46 @@ class MysqlReader:
 
     def _asked_clock(self) -> Clock:
         ((now,),) = self._rows("SELECT UTC_TIMESTAMP(6)")
+        held = next(iter(sorted(row for row in self._open() if row[0] < now)), None)
+        since, held_by = held or (now, None)
+        # a statement takes its time a moment before it is in the list; most are in whole seconds
+        moment = (since - timedelta(milliseconds=100)).replace(microsecond=0)
+        return Clock(_utc(moment), _utc(now), held_by)
+
+    def _open(self) -> list[tuple[datetime, str]]:
+        """The start and holder of each open transaction, as far as we may see them.
+
+        The server does not renew its list while somebody reads it more often than every 0.1 s,
+        as tables that are loaded side by side may do: it is a new one when we stand in it.
+        """
         # the list is in the zone of the server's machine, whatever the session's is
-        started = "CONVERT_TZ(trx_started, 'SYSTEM', '+00:00')"
-        open_since = f"""SELECT {started}, concat('transaction of thread ', trx_mysql_thread_id,
-                   ' (', coalesce(user, 'without a session'), ')')
+        listed = """SELECT trx_mysql_thread_id = CONNECTION_ID(), trx_is_read_only,
+                   CONVERT_TZ(trx_started, 'SYSTEM', '+00:00'),
+                   CONCAT('transaction of thread ', trx_mysql_thread_id,
+                          ' (', COALESCE(user, 'without a session'), ')')
             FROM information_schema.innodb_trx
-            LEFT JOIN information_schema.processlist ON id = trx_mysql_thread_id
-            WHERE trx_is_read_only = 0 AND trx_mysql_thread_id <> CONNECTION_ID()
-            AND {started} < '{now}' ORDER BY 1 LIMIT 1"""
+            LEFT JOIN information_schema.processlist ON id = trx_mysql_thread_id"""
+        self._rows("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
+        rows: tuple[tuple[Any, ...], ...] = ()
         try:
-            held = self._rows(open_since)
+            for pause_s in LIST_PAUSES_S:
+                rows = self._rows(listed)
+                if any(ours for ours, *_ in rows):
+                    break
+                time.sleep(pause_s)  # no event tells that nobody reads the list
+            else:
+                log.warning(
+                    "%s: another program reads the server's list of transactions so often that it "
+                    "is never renewed; look at that monitor; rows are read again for "
+                    "lookback_minutes until then",
+                    self.source.connection,
+                )
         except pymysql.MySQLError as error:
             if error.args[0] != NO_RIGHT:
                 raise
-            held = ()
-        since, held_by = held[0] if held else (now, None)
-        # the list may be 0.1 s old, and most stamps are in whole seconds
-        moment = (since - timedelta(milliseconds=100)).replace(microsecond=0)
-        return Clock(_utc(moment), _utc(now), held_by)
+        self._rows("COMMIT")
+        return [(since, holder) for ours, only_reads, since, holder in rows
+                if not ours and not only_reads]  # fmt: skip
 
     def columns(self, entity: Entity, wanted: dict[str, str]) -> list[Staged]:
         """Typed where the source's type can only be right, text where a value may not fit."""

@@ -4,6 +4,7 @@ import io
 import struct
 import time
 from decimal import Decimal
+from threading import Thread
 from urllib.parse import urlsplit
 
 import pymysql
@@ -287,6 +288,30 @@ def test_the_clock_stops_before_the_oldest_open_transaction_and_names_it(mariadb
             holder = reader.clock().held_by or ""  # of another program on this server
     assert f"thread {other.thread_id()} " not in holder
     assert f"thread {first.db.thread_id()} " not in holder
+
+
+def test_a_list_of_transactions_that_a_monitor_keeps_old_is_waited_for(mariadb, mariadb_url):
+    mariadb.execute("CREATE TABLE t (source_id int)")
+    with connected(mariadb_url) as other, connected(mariadb_url) as monitor:
+
+        def look() -> None:
+            with monitor.cursor() as watching:
+                for _ in range(80):  # a list that was read within 0.1 s is not made anew
+                    watching.execute("SELECT count(*) FROM information_schema.innodb_trx")
+                    watching.execute("SELECT sleep(0.02)")
+
+        watching = Thread(target=look)
+        watching.start()
+        with other.cursor() as late:
+            late.execute("SELECT sleep(0.1)")
+            late.execute("BEGIN")
+            late.execute("INSERT INTO t VALUES (1)")
+            late.execute("SELECT sleep(1.1)")  # a transaction's start is in whole seconds
+        with open_reader(crm("SELECT * FROM t")) as reader:
+            holder = reader.clock().held_by
+        watching.join()
+    assert holder is not None
+    assert f"thread {other.thread_id()} " in holder
 
 
 @pytest.fixture
