@@ -80,12 +80,14 @@ def publish():
 
         from include import ledger
         from include.models.assign import assign
+        from include.models.drift import coverage
         from include.models.score import score
         from include.models.value import compute
 
         day, folder, work = date.fromisoformat(run["as_of"]), Path(run["folder"]), Path(run["work"])
         work.mkdir(parents=True, exist_ok=True)
         with ledger.step(run["run_id"]) as db:
+            coverage(db, folder, day, work)
             score(db, folder, day, work)
             assign(db, folder, day, work)
             compute(folder, day, work)

@@ -52,6 +52,7 @@ def lock(db: Connection, thing: str) -> None:
 def fingerprint() -> str:
     """A hash of everything that ``deploy`` would put into the warehouse."""
     digest = hashlib.sha256(Path(__file__).read_bytes())
+    digest.update(Path(contracts.__file__).read_bytes())
     for path in sorted(contracts.HERE.rglob("*.yaml")):
         digest.update(str(path.relative_to(contracts.HERE)).encode())
         digest.update(path.read_bytes())

@@ -4,7 +4,7 @@ From a contract come the DDL and the comments (``warehouse.deploy``), the row ru
 (``landing``), the table rules (``quality``), the dictionary ``docs/tables.md`` and the BI view.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -35,6 +35,7 @@ class Column:
     formula: str | None = None
     missing: str | None = None
     default: str | None = None
+    ages: str | None = None  # of a feature that the calendar alone moves: SQL over the old row
     in_bi: bool = True
     collation: str | None = None
 
@@ -113,6 +114,7 @@ def _column(raw: dict[str, Any], shift: int) -> Column:
         formula=own.get("formula"),
         missing=own.get("missing"),
         default=own.get("default"),
+        ages=own.get("ages"),
         in_bi=own.get("bi", True),
     )
 
@@ -151,11 +153,13 @@ def load(full_name: str) -> Table:
 @cache
 def all_tables() -> tuple[Table, ...]:
     """Every contract, by schema in the order of deployment, then by name."""
-    return tuple(
+    written = [
         load(f"{schema}.{path.stem}")
         for schema in SCHEMAS
         for path in sorted((HERE / schema).glob("*.yaml"))
-    )
+    ]
+    derived = profile_history(load("mart.customer_profile"))
+    return tuple(sorted([*written, derived], key=lambda table: SCHEMAS.index(table.schema)))
 
 
 def history(table: Table) -> Table:
@@ -183,5 +187,36 @@ def history(table: Table) -> Table:
         bi_view=None,
         query=None,
         version=table.version,
+        columns=columns,
+    )
+
+
+def profile_history(profile: Table) -> Table:
+    """The table that keeps what a profile said on each day that was published.
+
+    A feature that the calendar alone moves is left out: its date, which stays, is there.
+    """
+    columns = (
+        Column("customer_id", "bigint", "The person.", required=True, key=1),
+        Column("from_as_of", "date", "The first day with these values.", required=True, key=2),
+        Column("to_as_of", "date", "The first day with others, or none. Null: still so."),
+        *(
+            replace(column, key=None, required=False)
+            for column in profile.own_columns
+            if column.ages is None and column.key is None
+        ),
+    )
+    return Table(
+        schema=profile.schema,
+        name=f"{profile.name}_history",
+        description=(
+            "What the published profiles said, one row for each time that it changed: on a day d, "
+            "the rows with from_as_of <= d and (to_as_of > d or to_as_of is null)."
+        ),
+        grain="customer_id, from_as_of",
+        storage="plain",
+        bi_view=f"{profile.name}_history",
+        query=None,
+        version=profile.version,
         columns=columns,
     )

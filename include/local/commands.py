@@ -12,7 +12,7 @@ from collections.abc import Callable
 from rich.console import Console
 
 from include.errors import InputError, PortraitError
-from include.local import airflow, demo, doctor, inprocess, postgres, state
+from include.local import airflow, demo, doctor, inprocess, portrait, postgres, state
 
 GENERATED = re.compile(r"^(?P<name>[A-Za-z_][A-Za-z0-9_]*)=\s*# generated\b.*$")
 
@@ -35,6 +35,11 @@ def reconcile() -> None:
 def replay() -> None:
     """Check again what was set aside, and land what keeps the rules now."""
     inprocess.run(state.home(), Console(), "replay")
+
+
+def draw() -> None:
+    """Print all that is known of one customer."""
+    portrait.portrait(state.home(), Console())
 
 
 def dsn() -> None:
@@ -143,6 +148,7 @@ COMMANDS: dict[str, Callable[[], None]] = {
     "run": run,
     "reconcile": reconcile,
     "replay": replay,
+    "portrait": draw,
     "dsn": dsn,
     "stop": stop,
     "clean": clean,

@@ -6,6 +6,7 @@ HERE = Path(__file__).parent
 
 MARTS = [
     "customer_profile",
+    "profile_coverage",
     "customer_segment",
     "segment",
     "segment_migration",

@@ -16,7 +16,7 @@ from psycopg import sql
 
 from include import warehouse
 from include.errors import InputError, QualityError
-from include.marts import MARTS
+from include.marts import MARTS, history
 
 log = logging.getLogger(__name__)
 
@@ -168,6 +168,7 @@ def switch(db: warehouse.Connection, *, generation: int, run_id: str) -> None:
                 )
             )
         db.execute("UPDATE ops.generation SET status = 'ready' WHERE generation = %s", [generation])
+        history.keep(db, place("customer_profile", generation))
         point(db, generation, run_id)
     for table in MARTS:  # autovacuum never analyses the parent
         db.execute(sql.SQL("ANALYZE {}").format(warehouse.name(f"mart.{table}")))

@@ -20,7 +20,7 @@ import pandas as pd
 
 from include import domains, profile
 from include.errors import InputError
-from include.models import MODELS, Model, gate, labels, metrics, registry, store
+from include.models import MODELS, Model, drift, gate, labels, metrics, registry, store
 from include.models.base import features, fitted_features, matrix
 from include.models.gate import Decision, Requirement
 from include.models.labels import Folds, Span
@@ -114,6 +114,9 @@ def _prepare(model: Model, folder: Path, as_of: date, seed: int) -> Task:
     past, later = _sets(model, folder, days, horizon_days, seed)
     ready = _requirements(known, days, horizon_days, past, later)
     card = _card(model, folder, _window(days, horizon_days), horizon_days, past, later, seed)
+    if days:
+        known_then = drift.reference(profile.frame(folder, days.test))
+        card["reference"] = {"as_of": str(days.test), "features": known_then}
     return Task(horizon_days, past, later, ready, card)
 
 

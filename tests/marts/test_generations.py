@@ -60,7 +60,10 @@ def work(tmp_path: Path, members: dict[int, str], day: date = DAY) -> Path:
         "segment",
         [{"segment_key": k, "name": k, "customers": int(n)} for k, n in sizes.items()],
     )
-    for table in ("customer_score", "customer_value", "recommendation", "product_similarity"):
+    for table in (
+        *("profile_coverage", "customer_score", "customer_value"),
+        *("recommendation", "product_similarity"),
+    ):
         write(tmp_path / f"{table}.parquet", table, [])
     return tmp_path
 
