@@ -1,46 +1,12 @@
-"""Contracts into tables, and rows from server to server."""
+"""Contracts into tables."""
 
 from dataclasses import replace
 
 import psycopg
 import pytest
-from psycopg import sql
 
-from include import contracts, copying, warehouse
+from include import contracts
 from include.errors import ContractError
-
-
-@pytest.fixture
-def ends(warehouse_url):
-    """A reader, and a writer with an empty table that nobody else can see."""
-    with psycopg.connect(warehouse_url) as source, psycopg.connect(warehouse_url) as target:
-        target.execute("CREATE TEMP TABLE product (id int, name text)")
-        target.commit()
-        yield source, target, "pg_temp.product"
-
-
-def stored(db: psycopg.Connection, table: str) -> list[tuple]:
-    return db.execute(
-        sql.SQL("SELECT * FROM {} ORDER BY 1").format(warehouse.name(table))
-    ).fetchall()
-
-
-def test_rows_pass_through_unparsed(ends):
-    source, target, table = ends
-    query = "SELECT n, 'product ' || n FROM generate_series(1, 2) AS n"
-    assert copying.copy_through(source, target, select=query, table=table).rows == 2
-    assert stored(target, table) == [(1, "product 1"), (2, "product 2")]
-
-
-DIES_HALFWAY = """SELECT n, 'product ' || n FROM generate_series(1, 1000000) AS n
-    WHERE n <> 500000 OR pg_terminate_backend(pg_backend_pid())"""
-
-
-def test_a_reader_that_dies_halfway_leaves_no_rows(ends):
-    source, target, table = ends
-    with pytest.raises(psycopg.OperationalError):
-        copying.copy_through(source, target, select=DIES_HALFWAY, table=table)
-    assert stored(target, table) == []
 
 
 def test_deploying_twice_changes_nothing(warehouse):
