@@ -16,6 +16,7 @@ import pytest
 
 from include import warehouse
 from tests.faults import matrix, servers
+from tests.faults.crms import BILL, GOODS, load
 from tests.faults.scene import Scene, postgres_url
 from tests.profile.test_engines import engines  # noqa: F401  fixtures, here for all tests
 from tests.snapshot.conftest import company, empty_company  # noqa: F401
@@ -131,3 +132,27 @@ def own_scene(tmp_path: Path, own_source: servers.Postgres, warehouse_url: str) 
     )
     yield made
     made.end()
+
+
+@pytest.fixture(params=["first", "later"])
+def later(request):
+    """Whether the load is the first of its table: then it takes another way."""
+    return request.param == "later"
+
+
+@pytest.fixture
+def goods(crm, warehouse, later):
+    """An empty table of goods."""
+    crm.create("goods", sku="key", title="text", price="money", kind="text")
+    if later:
+        load(warehouse, GOODS, run_id="r0")
+    return crm
+
+
+@pytest.fixture
+def bills(crm, warehouse, later):
+    """An empty table of bills."""
+    crm.create("bills", id="key", at="moment", total="money")
+    if later:
+        load(warehouse, BILL, "customer_order", run_id="r0")
+    return crm

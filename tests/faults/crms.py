@@ -41,6 +41,7 @@ KINDS = {
     "sqlite": {"key": "text", "money": "text", "moment": "text", "text": "text"},
 }
 QUOTES = {"postgres": '"', "mysql": "`", "sqlite": '"'}
+BILL = {"select": "SELECT id AS source_id, at AS ordered_at, total FROM bills"}
 GOODS = {"select": "SELECT sku AS source_id, title AS name, price FROM goods"}
 STAMPED = {
     "select": "SELECT sku AS source_id, title AS name, price, changed FROM goods",
