@@ -167,6 +167,50 @@ def rollback():
     point()
 
 
+@dag(
+    schedule=None,
+    params={
+        "record": Param(
+            type="string",
+            title="Record",
+            description="One record of the pair, as source:source_id.",
+        ),
+        "other": Param(
+            type="string", title="Other record", description="The other one, as source:source_id."
+        ),
+        "decision": Param(
+            type="string",
+            enum=["confirmed", "split"],
+            values_display={"confirmed": "one person", "split": "two people"},
+            title="Decision",
+        ),
+    },
+    tags=["operate"],
+    **DAG,
+)
+def review():
+    """Say whether two records are one person. The pairs that wait are on the Portrait page and in
+    `bi.identity_review`; any other pair may be decided, too, which is how a wrong link is undone.
+    The next run of `profile` acts on it, and every later one keeps to it until it is decided anew.
+    """
+
+    @task
+    def decide(dag_run, params) -> None:
+        from include import ledger, warehouse
+        from include.identity import review
+
+        run_id = f"{dag_run.dag_id}/{dag_run.run_id}"
+        with ledger.step(run_id) as db:
+            warehouse.deploy(db)
+            ledger.begin(db, run_id)
+            by = f"{dag_run.triggering_user_name or 'unknown'}, {run_id}"
+            review.decide(db, params["record"], params["other"], params["decision"], by=by)
+            ledger.finish(db, run_id)
+
+    decide()
+
+
 replay()
 backfill()
 rollback()
+review()

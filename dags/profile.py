@@ -1,7 +1,8 @@
 """Work out who each customer is, once any source is fresh. Trigger by hand for a past day.
 
 Records are linked to people, the landed tables are written to Parquet as one moment in time, and
-one row a customer is computed from it. Any task may be cleared: the same day gives the same rows.
+one row a customer is computed from it. Where nothing has landed since the last snapshot, that one
+is used again. Any task may be cleared: the same day gives the same rows.
 """
 
 from airflow.sdk import Asset, AssetAny, Param, dag, task
@@ -22,6 +23,13 @@ LANDED = [Asset(f"landing_{name}") for name in sources.switched_on()]
             format="date",
             title="As of",
             description="Nothing dated on or after this day is seen. Empty: the newest data.",
+        ),
+        "known_at": Param(
+            None,
+            type=["null", "string"],
+            format="date-time",
+            title="Known at",
+            description="What had landed by this moment, with an offset. Empty: all that has.",
         ),
         "keep": Param(
             3,
@@ -64,10 +72,19 @@ def profile():
 
     @task
     def take_snapshot(run: dict[str, str], params) -> str:
+        from datetime import datetime
+
         from include import ledger, paths, snapshot
 
+        known_at = datetime.fromisoformat(params["known_at"]) if params["known_at"] else None
         with ledger.step(run["run_id"]) as db:
-            folder = snapshot.take(db, paths.snapshots(), run_id=run["run_id"], keep=params["keep"])
+            folder = snapshot.take(
+                db,
+                paths.snapshots(),
+                run_id=run["run_id"],
+                known_at=known_at,
+                keep=params["keep"],
+            )
         return str(folder)
 
     @task(outlets=[PROFILE])
@@ -76,11 +93,11 @@ def profile():
         from pathlib import Path
 
         from include import ledger
-        from include.profile import compute, customers
+        from include.profile import base_of, compute, customers
 
-        day = date.fromisoformat(run["as_of"])
+        day, taken = date.fromisoformat(run["as_of"]), Path(folder)
         with ledger.step(run["run_id"]) as db:
-            rows = customers(compute(Path(folder), day))
+            rows = customers(compute(taken, day, base=base_of(taken, day)))
             ledger.built(db, run["run_id"], as_of=day, folder=folder, customers=rows)
             ledger.finish(db, run["run_id"], rows_out=rows)
         outlet_events[PROFILE].extra = {"as_of": run["as_of"]}

@@ -102,7 +102,7 @@ def _rules(column: Column, bi: bool) -> list[str]:
         bounds,
         f"one of {', '.join(column.values)}" if column.values else None,
         f"default {column.default}" if column.default else None,
-        f"models: {MISSING[column.missing]}" if column.missing in MISSING else None,
+        _missing(column.missing),
         "not in bi" if bi and not column.in_bi else None,
     ]
     return [rule for rule in said if rule]
@@ -112,8 +112,19 @@ MISSING = {
     "zero": "a missing value is 0",
     "mean": "a missing value becomes the mean",
     "median": "a missing value becomes the median",
+    "interpolated": "a missing value is interpolated",
+    "leave_out": "a row without it is not learnt from",
     "null": "not used",
 }
+
+
+def _missing(rule: str | None) -> str | None:
+    """What models do about a missing value: ``median by price_band`` in words."""
+    kind, _, by = (rule or "").partition(" by ")
+    if kind not in MISSING:
+        return None
+    beside = {"median": f" of its {by}", "interpolated": f" along {by}"}.get(kind, "") if by else ""
+    return f"models: {MISSING[kind]}{beside}"
 
 
 def _cell(text: str) -> str:

@@ -13,9 +13,12 @@ def home() -> Path:
     return Path(os.environ.get("PORTRAIT_HOME") or ROOT / "var").absolute()
 
 
-def snapshots() -> Path:
-    """The folder of the snapshots, one a run."""
-    return home() / "snapshots"
+def snapshots() -> Path | str:
+    """The folder of the snapshots: ``$PORTRAIT_SNAPSHOTS``, which may be a URL (s3://bucket/x)."""
+    given = os.environ.get("PORTRAIT_SNAPSHOTS", "")
+    if "://" in given:
+        return given
+    return Path(given).absolute() if given else home() / "snapshots"
 
 
 def work(run_id: str) -> Path:

@@ -21,13 +21,19 @@ DEFAULTS: dict[str, dict[str, Any]] = {
 
 
 def write_snapshot(
-    folder: Path, *, consent_mapped: bool | None = None, **tables: Iterable[Mapping[str, Any]]
+    folder: Path,
+    *,
+    consent_mapped: bool | None = None,
+    previous: Path | None = None,
+    touched: Iterable[int] = (),
+    **tables: Iterable[Mapping[str, Any]],
 ) -> Path:
     """Write a complete snapshot into ``folder`` and return it.
 
     ``tables`` are lists of dicts by entity; what is not given is empty. Left out columns are null
     but for: DEFAULTS; source_id (the customer_id); *_at, *_on and *_hour from each other; amount.
     Days and times may be ISO texts, money any number. ``consent_mapped``: default, if rows exist.
+    ``touched``: the customers of whom something changed since the snapshot ``previous``.
 
     >>> write_snapshot(tmp_path, order_line=[
     ...     {"customer_id": 1, "order_id": "a", "product_id": "p", "ordered_on": "2026-02-01"}])
@@ -41,10 +47,21 @@ def write_snapshot(
         pq.write_table(pa.Table.from_pylist(complete, schema=schema), folder / f"{entity}.parquet")
         rows[entity] = len(complete)
     mapped = rows["consent"] > 0 if consent_mapped is None else consent_mapped
-    manifest = {"run_id": "test", "known_at": "2026-01-01T00:00:00+00:00", "time_zone": "UTC"}
-    (folder / "manifest.json").write_text(
-        json.dumps({**manifest, "rows": rows, "consent_mapped": mapped}), encoding="utf-8"
-    )
+    manifest: dict[str, Any] = {
+        "run_id": "test",
+        "known_at": "2026-01-01T00:00:00+00:00",
+        "time_zone": "UTC",
+    }
+    manifest |= {"rows": rows, "consent_mapped": mapped, "previous": None}
+    if previous is not None:
+        customers = pa.table({"customer_id": pa.array(sorted(touched), pa.int64())})
+        pq.write_table(customers, folder / "touched.parquet")
+        manifest["previous"] = {
+            "folder": str(previous),
+            "known_at": manifest["known_at"],
+            "touched": customers.num_rows,
+        }
+    (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
     return folder
 
 

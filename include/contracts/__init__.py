@@ -35,7 +35,7 @@ class Column:
     formula: str | None = None
     missing: str | None = None
     default: str | None = None
-    ages: str | None = None  # of a feature that the calendar alone moves: SQL over the old row
+    in_history: bool = True  # false where the calendar alone moves it, day by day
     in_bi: bool = True
     collation: str | None = None
 
@@ -114,7 +114,7 @@ def _column(raw: dict[str, Any], shift: int) -> Column:
         formula=own.get("formula"),
         missing=own.get("missing"),
         default=own.get("default"),
-        ages=own.get("ages"),
+        in_history=own.get("history", True),
         in_bi=own.get("bi", True),
     )
 
@@ -203,7 +203,7 @@ def profile_history(profile: Table) -> Table:
         *(
             replace(column, key=None, required=False)
             for column in profile.own_columns
-            if column.ages is None and column.key is None
+            if column.in_history and column.key is None
         ),
     )
     return Table(

@@ -11,7 +11,14 @@ from typing import Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
 from include.errors import ConfigError
 
@@ -42,6 +49,23 @@ class Lists(Strict):
     test_days: int = Field(default=30, ge=1)
 
 
+class Identity(Strict):
+    """From which likeness on two records are one person."""
+
+    link: float = Field(default=0.9, gt=0.5, lt=1)  # probability
+    review: float = Field(default=0.5, gt=0.05, lt=1)  # from here to link a person decides
+    same_source: bool = False  # may likeness join two records of one source
+    most_records: int = Field(default=20, ge=2)  # that likeness may join into one person
+
+    @field_validator("review")
+    @classmethod
+    def below_link(cls, review: float, info: ValidationInfo) -> float:
+        """What is doubtful is less likely than what is linked."""
+        if review > info.data.get("link", 1):
+            raise ValueError("must not be above link")
+        return review
+
+
 class Domain(Strict):
     """One business: its clock, its money, its windows."""
 
@@ -54,6 +78,7 @@ class Domain(Strict):
     test_order_statuses: tuple[str, ...] = ("cancelled", "quote", "deleted")
     segments: Segments
     lists: Lists = Lists()
+    identity: Identity = Identity()
 
     @field_validator("time_zone")
     @classmethod

@@ -1,6 +1,7 @@
-"""Which records are one person: keys in the order of ``RULES``, never two person_keys in one.
+"""Which records are one person: the rules in the order of ``RULES``, never against a claim.
 
-Pure: arrays in, arrays out. The result depends on the set of records alone, not on their order.
+A claim is what tells records apart: a person_key of a namespace, or a person's word. Pure: arrays
+in, arrays out. The result depends on the set of records alone, not on their order.
 """
 
 from collections.abc import Iterator
@@ -12,8 +13,10 @@ import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-Ints = npt.NDArray[np.int64]
-RULES = ("person_key", "email", "phone", "alone")
+from include.identity.cluster import NO_PAIRS, Allowed, Flags, Floats, Ints, Pairs, join
+
+KEYS = ("person_key", "email", "phone")
+RULES = (*KEYS, "confirmed", "probable", "alone")
 ALONE = RULES.index("alone")
 
 
@@ -31,12 +34,34 @@ class Records:
         return len(self.person_key)
 
 
+def without_keys(count: int) -> Records:
+    """Records that have no key."""
+    none: Ints = np.zeros(count, dtype=np.int64)
+    return Records(none, none, none, none, none)
+
+
+@dataclass(frozen=True)
+class Links:
+    """What is known of pairs of records beside their keys."""
+
+    probable: Pairs = NO_PAIRS
+    confirmed: Pairs = NO_PAIRS  # a person said that they are one
+    apart: Pairs = NO_PAIRS  # a person said that they are two
+    source: Ints | None = None  # of each record; None: sources tell nothing apart
+    same_source: bool = False  # may a probable pair of one source be one person
+    most: int = 20  # records of one person beyond which a probable pair joins no more
+
+
+NO_LINKS = Links()
+
+
 @dataclass(frozen=True)
 class Partition:
     """``stages[i]`` labels the group of each record once the first i + 1 rules are applied."""
 
     stages: tuple[Ints, ...]
     rule: Ints  # the place in RULES of the first rule that links the record to another one
+    probability: Floats  # of that link
 
     @property
     def group(self) -> Ints:
@@ -44,8 +69,8 @@ class Partition:
         return self.stages[-1]
 
 
-def partition(records: Records, *, max_records_per_key: int) -> Partition:
-    """Join the records that share a key.
+def partition(records: Records, *, max_records_per_key: int, links: Links = NO_LINKS) -> Partition:
+    """Join the records that share a key, then those that ``links`` says are one.
 
     A value that more than ``max_records_per_key`` records share says nothing and is ignored; so is
     one that would put two person_keys of one namespace together, directly or over a chain.
@@ -53,18 +78,26 @@ def partition(records: Records, *, max_records_per_key: int) -> Partition:
     person_key = _rare(records.person_key, max_records_per_key)
     email = _rare(records.email, max_records_per_key)
     phone = _rare(records.phone, max_records_per_key)
-    claims = _claims(person_key, records.namespace)
+    claims = pd.concat([_claims(person_key, records.namespace), _told_apart(links.apart)])
     labels: Ints = np.arange(len(records))
     rule: Ints = np.full(len(records), ALONE)
     stages = []
-    for place in range(ALONE):
+    for place in range(len(KEYS)):
         values = (person_key, email, phone)[place]
-        if RULES[place] == "phone":
-            values = _phone_and_name(phone, _known_name(labels, records.last_name))
+        if KEYS[place] != "person_key":
+            values = _with_name(values, _known_name(labels, records.last_name))
         labels, linked = _join(labels, values, claims)
         rule[linked & (rule == ALONE)] = place
         stages.append(labels)
-    return Partition(tuple(stages), rule)
+    probability = np.ones(len(records))
+    labels, used = join(labels, links.confirmed, claims, most=len(records))
+    _note(links.confirmed, used, "confirmed", rule, probability)
+    stages.append(labels)
+    one_each = claims if links.source is None else pd.concat([claims, _one_each(links.source)])
+    labels, used = join(labels, links.probable, one_each, most=links.most, unless=_within(links))
+    _note(links.probable, used, "probable", rule, probability)
+    stages.append(labels)
+    return Partition(tuple(stages), rule, probability)
 
 
 def _rare(values: Ints, most: int) -> Ints:
@@ -83,6 +116,44 @@ def _claims(person_key: Ints, namespace: Ints) -> pd.DataFrame:
     })
 
 
+def _note(pairs: Pairs, used: Flags, name: str, rule: Ints, probability: Floats) -> None:
+    """Give the records that nothing but these pairs links their rule and their surest link."""
+    ends = np.concatenate([pairs.l[used], pairs.r[used]])
+    sure = np.zeros(len(rule))
+    odds = np.exp2(np.tile(pairs.weight[used], 2))
+    np.maximum.at(sure, ends, np.round(1 - 1 / (1 + odds), 6))
+    first = (rule == ALONE) & (sure > 0)
+    rule[first], probability[first] = RULES.index(name), sure[first]
+
+
+def _within(links: Links) -> Allowed:
+    """The probable pairs of one source: twice the same person, where that may be.
+
+    Over a record of another source two of one source are never joined: it may be either's.
+    """
+    if links.source is None or not links.same_source:
+        return frozenset()
+    pairs = links.probable
+    same = links.source[pairs.l] == links.source[pairs.r]
+    return frozenset(zip(pairs.l[same].tolist(), pairs.r[same].tolist(), strict=True))
+
+
+def _told_apart(apart: Pairs) -> pd.DataFrame:
+    """A namespace for each pair, in which its two records have different ids."""
+    namespace = -1 - np.arange(len(apart))
+    return pd.DataFrame({
+        "record": np.concatenate([apart.l, apart.r]),
+        "namespace": np.tile(namespace, 2),
+        "person_key": np.repeat(np.array([-1, -2]), len(apart)),
+    })
+
+
+def _one_each(source: Ints) -> pd.DataFrame:
+    """Each source as a namespace, in which each of its records is somebody else."""
+    places = np.arange(len(source))
+    return pd.DataFrame({"record": places, "namespace": source, "person_key": places})
+
+
 def _known_name(labels: Ints, last_name: Ints) -> Ints:
     """``last_name``; a record without one has its group's, where the group has just one."""
     named = pd.DataFrame({"label": labels, "name": last_name})[last_name != 0]
@@ -92,19 +163,19 @@ def _known_name(labels: Ints, last_name: Ints) -> Ints:
     return np.where(last_name == 0, inherited, last_name)
 
 
-def _phone_and_name(phone: Ints, name: Ints) -> Ints:
-    """One value a phone and last name.
+def _with_name(shared: Ints, name: Ints) -> Ints:
+    """One value an e-mail or phone and last name.
 
-    Where a phone has one last name at most, records without a name belong to it too. Where it has
-    several (a household, an office), nobody can tell whose they are, and they stay apart.
+    Where it has one last name at most, records without a name belong to it too. Where it has
+    several (a household, an office, a slip of the pen), likeness has to tell whose they are.
     """
-    frame = pd.DataFrame({"phone": phone, "name": name})[phone != 0]
-    names = frame["name"].where(frame["name"] != 0).groupby(frame["phone"]).transform("nunique")
+    frame = pd.DataFrame({"shared": shared, "name": name})[shared != 0]
+    names = frame["name"].where(frame["name"] != 0).groupby(frame["shared"]).transform("nunique")
     frame.loc[names <= 1, "name"] = 0
     frame = frame[(names <= 1) | (frame["name"] != 0)]
-    values: Ints = np.zeros(len(phone), dtype=np.int64)
+    values: Ints = np.zeros(len(shared), dtype=np.int64)
     # sorted by the hashes: the order of the values does not depend on that of the records
-    values[frame.index] = frame.groupby(["phone", "name"], sort=True).ngroup() + 1
+    values[frame.index] = frame.groupby(["shared", "name"], sort=True).ngroup() + 1
     return values
 
 

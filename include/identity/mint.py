@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from include.identity.link import RULES, Ints, Partition
+from include.identity.cluster import Ints
+from include.identity.link import RULES, Partition
 
 
 @dataclass(frozen=True)

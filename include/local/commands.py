@@ -37,6 +37,13 @@ def replay() -> None:
     inprocess.run(state.home(), Console(), "replay")
 
 
+def match() -> None:
+    """Find out which records of some files are one person."""
+    from include.local import match as outside  # splink takes a second to load
+
+    outside.match()
+
+
 def draw() -> None:
     """Print all that is known of one customer."""
     portrait.portrait(state.home(), Console())
@@ -149,6 +156,7 @@ COMMANDS: dict[str, Callable[[], None]] = {
     "reconcile": reconcile,
     "replay": replay,
     "portrait": draw,
+    "match": match,
     "dsn": dsn,
     "stop": stop,
     "clean": clean,

@@ -19,6 +19,7 @@ from threadpoolctl import threadpool_limits
 from include import profile
 from include.domains import Domain
 from include.errors import InputError, NotFittedError
+from include.models.fill import GroupMedian, Interpolated
 
 NUMERIC = ("smallint", "integer", "bigint", "real", "double precision", "numeric")
 DIGITS = 6  # what differs beyond is noise of summation, and must not make another version
@@ -69,26 +70,55 @@ def features() -> list[str]:
     ]
 
 
+def groups() -> list[str]:
+    """The columns that say whose median or line stands in for a missing value, but no features."""
+    named = [_rule(column.missing)[1] for column in profile.features()]
+    return sorted({name for name in named if name} - set(features()))
+
+
+def left_out() -> list[str]:
+    """The features whose absence leaves a row out of training, never out of the profile."""
+    return [column.name for column in profile.features() if column.missing == "leave_out"]
+
+
+def _rule(missing: str | None) -> tuple[str, str | None]:
+    """``median by price_band`` -> the rule and the other column it needs."""
+    rule, _, by = (missing or "median").partition(" by ")
+    return rule if rule in {"mean", "interpolated"} else "median", by or None
+
+
 def imputer(names: list[str]) -> ColumnTransformer:
     """Fill gaps by the rule of each feature's contract, and tell where there was one.
 
-    Features of the rules median and mean get an indicator column; zero is filled in the profile.
+    A feature that had a gap when fitted gets an indicator column; zero is filled in the profile.
     """
-    rules = {column.name: column.missing for column in profile.features()}
-    means = [name for name in names if rules.get(name) == "mean"]
-    medians = [name for name in names if rules.get(name) != "mean"]
-    steps = [
-        (rule, SimpleImputer(strategy=rule, add_indicator=True, keep_empty_features=True), columns)
-        for rule, columns in (("median", medians), ("mean", means))
-        if columns
-    ]
+    contract = {column.name: _rule(column.missing) for column in profile.features()}
+    rules: dict[tuple[str, str | None], list[str]] = {}
+    for name in names:
+        if name not in groups():
+            rules.setdefault(contract.get(name, ("median", None)), []).append(name)
+    steps: list[tuple[str, Any, list[str]]] = []
+    for (rule, by), columns in sorted(rules.items(), key=str):
+        if by is None:
+            simple = SimpleImputer(strategy=rule, add_indicator=True, keep_empty_features=True)
+            steps.append((rule, simple, columns))
+        else:
+            beside = Interpolated() if rule == "interpolated" else GroupMedian()
+            steps.append((f"{rule} by {by}", beside, [*columns, by]))
     return ColumnTransformer(steps, verbose_feature_names_out=False)
 
 
 def matrix(profiles: pd.DataFrame, names: list[str]) -> pd.DataFrame:
-    """The features as float64, rounded to ``DIGITS``; what is not finite counts as missing."""
-    values = profiles[names].astype("float64").round(DIGITS)
-    return values.replace([np.inf, -np.inf], np.nan)
+    """The features as float64, rounded to ``DIGITS``; what is not finite counts as missing.
+
+    Of ``groups`` the texts stay.
+    """
+    beside = [name for name in names if name in groups()]
+    numbers = [name for name in names if name not in beside]
+    values = profiles[numbers].astype("float64").round(DIGITS)
+    values = values.replace([np.inf, -np.inf], np.nan)
+    texts = {name: profiles[name].astype("object") for name in beside}
+    return values.assign(**texts)[names]
 
 
 @contextmanager
@@ -116,7 +146,7 @@ class Classifier:
         if self.algorithm not in ALGORITHMS:
             known = ", ".join(ALGORITHMS)
             raise InputError(f"{self.name}: no algorithm {self.algorithm!r}; known: {known}")
-        names = [name for name in features() if name in profiles]
+        names = [name for name in [*features(), *groups()] if name in profiles]
         values = matrix(profiles, names)
         with single_thread():
             steps: Any = ALGORITHMS[self.algorithm](seed)

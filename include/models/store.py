@@ -10,7 +10,11 @@ import skops.io
 
 from include.errors import ConfigError
 
-TRUSTED = ("numpy.dtype",)  # logistic regression, scalers, imputers, k-means need no other
+TRUSTED = (  # logistic regression, scalers, imputers, k-means need no other
+    "include.models.fill.GroupMedian",
+    "include.models.fill.Interpolated",
+    "numpy.dtype",
+)
 
 
 def dumps(fitted: Any) -> bytes:

@@ -21,7 +21,7 @@ import pandas as pd
 from include import domains, profile
 from include.errors import InputError
 from include.models import MODELS, Model, drift, gate, labels, metrics, registry, store
-from include.models.base import features, fitted_features, matrix
+from include.models.base import features, fitted_features, groups, left_out, matrix
 from include.models.gate import Decision, Requirement
 from include.models.labels import Folds, Span
 from include.models.registry import Champion, Connection, ModelRun
@@ -42,6 +42,11 @@ class Examples:
     def positives(self) -> int:
         """How often it happened."""
         return int(self.labels.sum())
+
+    def without(self, names: list[str]) -> "Examples":
+        """Only the rows that have a value in each of these columns."""
+        whole = self.profiles[names].notna().all(axis=1)
+        return Examples(self.profiles[whole], self.labels[whole])
 
 
 def train(
@@ -112,6 +117,7 @@ def _prepare(model: Model, folder: Path, as_of: date, seed: int) -> Task:
     known = labels.span(folder, as_of)
     days = labels.folds(known, horizon_days)
     past, later = _sets(model, folder, days, horizon_days, seed)
+    past = past.without(left_out())
     ready = _requirements(known, days, horizon_days, past, later)
     card = _card(model, folder, _window(days, horizon_days), horizon_days, past, later, seed)
     if days:
@@ -180,7 +186,7 @@ def examples(
     profiles, answers = {}, {}
     for day in dates:
         dated = profile.frame(folder, day)
-        dated = dated.loc[model.ineligible(dated).isna(), features()].sort_index()
+        dated = dated.loc[model.ineligible(dated).isna(), [*features(), *groups()]].sort_index()
         share = most // len(dates)
         if len(dated) > share:
             drawn = np.random.default_rng(seed).choice(len(dated), share, replace=False)
@@ -189,7 +195,8 @@ def examples(
         answers[day] = model.labels(folder, dated.index, day, horizon_days)
     names = ["as_of", "customer_id"]
     if not dates:
-        return Examples(pd.DataFrame(columns=features(), dtype="float64"), pd.Series(dtype="int64"))
+        empty = pd.DataFrame(columns=[*features(), *groups()], dtype="float64")
+        return Examples(empty, pd.Series(dtype="int64"))
     return Examples(pd.concat(profiles, names=names), pd.concat(answers, names=names))
 
 

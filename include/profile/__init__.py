@@ -1,85 +1,67 @@
 """The customer profile: one row a customer, as it was known on a past day.
 
-Each theme is one SELECT (``<theme>.sql``) over the tables of a snapshot and sees nothing dated on
-or after ``as_of``. DuckDB runs them; PostgreSQL gives the same cells from the same text. What a
-column means, and what stands in for a missing value, is in contracts/mart/customer_profile.yaml.
+Each theme is one SELECT (``<theme>.sql``) over the tables of a snapshot and those of ``SHARED``,
+and sees nothing dated on or after ``as_of``. It says of a customer what only that customer's own
+records decide; what compares customers, or counts the days to ``as_of``, is in ``population.sql``,
+over the joined themes (the table ``facts``). So the facts of whom nothing happened to can be taken
+over from an earlier profile. DuckDB runs them; PostgreSQL gives the same cells from the same text.
+What a column means, and what stands in for a missing value, is in
+contracts/mart/customer_profile.yaml; how a feature is added, in docs/profile.md.
 """
 
-import hashlib
 import json
 import logging
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import duckdb
 import pandas as pd
 import pyarrow.parquet as pq
 
-from include import contracts, duck
+from include import duck
 from include.contracts import Column
 from include.errors import ConfigError, InputError
-from include.snapshot.schema import SCHEMA
+from include.profile import moved
+from include.profile.themes import (
+    CONTRACT,
+    LAST,
+    SHARED,
+    THEMES,
+    facts,
+    features,
+    owners,
+    recipe,
+    sql,
+    text,
+    typed,
+)
+from include.snapshot import place
+
+__all__ = [
+    "CONTRACT", "LAST", "SHARED", "THEMES", "base_of", "build", "compute", "customers", "facts",
+    "features", "frame", "open_snapshot", "owners", "sql", "text", "training_set",
+]  # fmt: skip
 
 log = logging.getLogger(__name__)
 
-HERE = Path(__file__).parent
-CONTRACT = "mart.customer_profile"
 
-# The first one has a row for everyone in the profile; the others add columns.
-THEMES = ["basic", "rfm", "windows", "preference", "need", "service"]
-
-# What stands in for a missing value: of the profile zero only, the rest is for models to apply.
-# none: no value is a value of its own; null: no candidate for a model before it is worked on.
-MISSING = ("null", "zero", "mean", "median", "none")
-
-Engine = Literal["duckdb", "postgres"]
-EPOCH = {  # whole seconds since 1970, so that sums are exact
-    "duckdb": r"CAST(floor(epoch(\1)) AS bigint)",
-    "postgres": r"CAST(floor(extract(epoch FROM \1)) AS bigint)",
-}
-
-
-def sql(theme: str, as_of: date, engine: Engine = "duckdb") -> str:
-    """Return the SELECT of ``theme``, ready to run over the tables of a snapshot and ``manifest``.
-
-    The macros are {as_of}, a DATE, and {epoch(x)}, the whole seconds since 1970 of a timestamp.
-    """
-    if theme not in THEMES:
-        raise InputError(f"theme {theme!r} is unknown; give one of {', '.join(THEMES)}")
-    text = (HERE / f"{theme}.sql").read_text(encoding="utf-8")
-    text = text.replace("{as_of}", f"DATE '{as_of:%Y-%m-%d}'")
-    text = re.sub(r"\{epoch\((.+?)\)\}", EPOCH[engine], text)
-    if odd := re.search(r"\{[^}]*\}?", text):
-        raise ConfigError(f"profile/{theme}.sql: {odd[0]}: the macros are {{as_of}}, {{epoch(x)}}")
-    return text
-
-
-def features() -> tuple[Column, ...]:
-    """Return the columns of the profile but for its key, in the contract's order."""
-    columns = contracts.load(CONTRACT).own_columns[1:]
-    for column in columns:
-        if (column.missing or "null") not in MISSING:
-            raise ConfigError(
-                f"contracts/mart/customer_profile.yaml: {column.name}: missing: {column.missing}; "
-                f"give one of {', '.join(MISSING)}"
-            )
-    return columns
-
-
-def compute(folder: Path, as_of: date, *, threads: int = 2) -> Path:
+def compute(folder: Path, as_of: date, *, base: Path | None = None, threads: int = 2) -> Path:
     """Write ``<folder>/profile_<as_of>.parquet`` and return its path.
 
-    The same snapshot gives the same file, whatever the number of threads: sums are of decimals and
-    whole numbers, and equals are decided by name. The file appears complete or not at all.
+    The same snapshot gives the same file, whatever the number of threads and whatever the base:
+    sums are of decimals and whole numbers, and equals are decided by name. The file appears
+    complete or not at all.
 
     Parameters
     ----------
     folder : a complete snapshot.
     as_of : nothing dated on or after this day is seen.
+    base : a profile of this snapshot or of the one it calls previous (see ``base_of``): only
+        customers who changed since, or who have an event between the days, are computed. One that
+        cannot serve is passed over, and why is logged.
     threads : how many DuckDB uses; what does not fit into its memory goes to ``folder``.
 
     Raises
@@ -93,17 +75,95 @@ def compute(folder: Path, as_of: date, *, threads: int = 2) -> Path:
     """
     target = _path(folder, as_of)
     with open_snapshot(folder, threads) as (db, scratch):
-        made = scratch / target.name
-        for theme in THEMES:
-            db.execute(f"CREATE TEMP TABLE theme_{theme} AS {sql(theme, as_of)}")
+        taken = base is not None and _narrow(db, Path(folder), as_of, base)
+        build(db, as_of, base=base if taken else None)
+        made, columns = scratch / target.name, ", ".join(column.name for column in features())
         db.execute(
-            f"COPY ({_profile(_owners(db))}) TO {duck.quoted(made)} (FORMAT parquet, "
-            f"COMPRESSION zstd, KV_METADATA {{recipe: '{_recipe()}'}})"
+            f"COPY (SELECT customer_id, {columns} FROM profile ORDER BY customer_id) "
+            f"TO {duck.quoted(made)} (FORMAT parquet, COMPRESSION lz4, "
+            f"KV_METADATA {{recipe: '{recipe()}', as_of: '{as_of}'}})"
         )
         made.replace(target)
     rows = pq.read_metadata(target).num_rows
     log.info("profile as of %s: %d customers, %d features", as_of, rows, len(features()))
     return target
+
+
+def build(db: duckdb.DuckDBPyConnection, as_of: date, *, base: Path | None = None) -> None:
+    """Make the table ``profile`` in an open snapshot, and on the way ``facts``.
+
+    With ``base`` the snapshot holds the customers of the table ``changed`` alone; the facts of
+    everybody else come from there.
+    """
+    for theme in THEMES:
+        for name in [name for name, (first, _) in SHARED.items() if first == theme]:
+            db.execute(f"CREATE TEMP TABLE {name} AS {text(name, as_of)}")
+        db.execute(f"CREATE TEMP TABLE theme_{theme} AS {text(theme, as_of)}")
+        _drop(db, [name for name, (_, last) in SHARED.items() if last == theme])
+    found = owners(db, [f"theme_{theme}" for theme in THEMES])
+    db.execute(f"CREATE TEMP TABLE computed AS {facts(found)}")
+    _drop(db, [f"theme_{theme}" for theme in THEMES])
+    columns = ", ".join(["customer_id", *found])
+    taken = (
+        ""
+        if base is None
+        else (
+            f" UNION ALL SELECT {columns} FROM read_parquet({duck.quoted(base)}) "
+            "ANTI JOIN changed USING (customer_id)"
+        )
+    )
+    db.execute(f"CREATE VIEW facts AS SELECT {columns} FROM computed{taken}")
+    db.execute(f"CREATE TEMP TABLE theme_{LAST} AS {text(LAST, as_of)}")
+    found |= owners(db, [f"theme_{LAST}"], found)
+    for name in sorted({column.name for column in features()} - found.keys()):
+        raise ConfigError(
+            f"contracts/mart/customer_profile.yaml: {name}: no theme of the profile gives it"
+        )
+    added = [typed(column, "p") for column in features() if found[column.name] == f"theme_{LAST}"]
+    db.execute(
+        f"CREATE VIEW profile AS SELECT facts.*, {', '.join(added)} "
+        f"FROM facts LEFT JOIN theme_{LAST} AS p USING (customer_id)"
+    )
+
+
+def _drop(db: duckdb.DuckDBPyConnection, tables: Sequence[str]) -> None:
+    """Give the memory of what is not read any more back."""
+    for table in tables:
+        db.execute(f"DROP TABLE {table}")
+
+
+def base_of(folder: Path, as_of: date) -> Path | None:
+    """The profile to start from for a day: the nearest one of the snapshot that ``folder`` calls
+    previous; None without one.
+    """
+    previous = (_manifest(Path(folder)).get("previous") or {}).get("folder")
+    if previous is None:
+        return None
+    found = (Path(folder).parent / Path(previous).name).glob("profile_*.parquet")
+    days = {date.fromisoformat(path.stem.removeprefix("profile_")): path for path in found}
+    nearest = min(days, key=lambda day: (abs(day - as_of), day), default=None)
+    return None if nearest is None else days[nearest]
+
+
+def _narrow(db: duckdb.DuckDBPyConnection, folder: Path, as_of: date, base: Path) -> bool:
+    """Leave in the opened snapshot those alone whose facts ``base`` does not have; or say why not.
+
+    Returns whether the base can serve; the table ``changed`` holds the customers.
+    """
+    if not base.exists():
+        reason = "it is not there"
+    elif (said := pq.read_metadata(base).metadata).get(b"recipe") != recipe().encode():
+        reason = "it was made by other SQL"
+    elif (day := date.fromisoformat(said[b"as_of"].decode())).year != as_of.year:
+        reason = "ages are told by calendar years"
+    elif base.parent.resolve() == folder.resolve():
+        return moved.narrow(db, as_of, day, touched=False)
+    elif base.parent.name != Path((_manifest(folder).get("previous") or {}).get("folder", "")).name:
+        reason = "it is not of the previous snapshot"
+    else:
+        return moved.narrow(db, as_of, day, touched=True)
+    log.info("profile as of %s: all customers are computed: base %s: %s", as_of, base, reason)
+    return False
 
 
 def frame(folder: Path, as_of: date) -> pd.DataFrame:
@@ -113,7 +173,7 @@ def frame(folder: Path, as_of: date) -> pd.DataFrame:
     zone; units are in the contract.
     """
     path = _path(folder, as_of)
-    if not path.exists() or pq.read_metadata(path).metadata.get(b"recipe") != _recipe().encode():
+    if not path.exists() or pq.read_metadata(path).metadata.get(b"recipe") != recipe().encode():
         compute(folder, as_of)
     data = pq.read_table(path).to_pandas(date_as_object=False).set_index("customer_id")
     return data.astype({column.name: _dtype(column) for column in features()})
@@ -136,13 +196,6 @@ def _path(folder: Path, as_of: date) -> Path:
     return Path(folder) / f"profile_{as_of:%Y-%m-%d}.parquet"
 
 
-def _recipe() -> str:
-    """A hash of all that decides the profile but the snapshot: SQL text and contract."""
-    texts = [(HERE / f"{theme}.sql").read_text(encoding="utf-8") for theme in THEMES]
-    columns = [(column.name, column.type, column.missing) for column in features()]
-    return hashlib.sha256(json.dumps([texts, columns, EPOCH]).encode()).hexdigest()
-
-
 @contextmanager
 def open_snapshot(
     folder: Path, threads: int = 2
@@ -150,10 +203,10 @@ def open_snapshot(
     """Open the snapshot's tables, and a scratch folder beside them for what does not fit."""
     manifest = _manifest(Path(folder))
     with duck.opened(f"profile: {folder}", threads=threads, beside=Path(folder)) as (db, scratch):
+        db.execute("SET enable_progress_bar = false")
         db.execute("SET preserve_insertion_order = false")  # the profile is sorted at its end
-        for entity in SCHEMA:
-            path = duck.quoted(Path(folder) / f"{entity}.parquet")
-            db.execute(f"CREATE VIEW {entity} AS FROM read_parquet({path})")
+        for entity, path in place.files(Path(folder)).items():
+            db.execute(f"CREATE VIEW {entity} AS FROM read_parquet({duck.quoted(Path(path))})")
         mapped = bool(manifest["consent_mapped"])
         db.execute(f"CREATE VIEW manifest AS SELECT {mapped} AS consent_mapped")
         yield db, scratch
@@ -168,42 +221,6 @@ def _manifest(folder: Path) -> dict[str, Any]:
             f"{folder}: no manifest.json, so no complete snapshot; take a snapshot first"
         ) from error
     return manifest
-
-
-def _owners(db: duckdb.DuckDBPyConnection) -> dict[str, str]:
-    """Return the theme of each column; every feature of the contract must come from exactly one."""
-    owners: dict[str, str] = {}
-    for theme in THEMES:
-        for name, *_ in db.execute(f"DESCRIBE theme_{theme}").fetchall():
-            if name in owners and name != "customer_id":
-                raise ConfigError(
-                    f"profile/{theme}.sql: {name} is also in {owners[name]}.sql; rename one"
-                )
-            owners[name] = theme
-    described = {column.name for column in features()} | {"customer_id"}
-    for name in sorted(owners.keys() - described):
-        raise ConfigError(
-            f"profile/{owners[name]}.sql: {name}: describe it in "
-            "contracts/mart/customer_profile.yaml"
-        )
-    for name in sorted(described - owners.keys()):
-        raise ConfigError(
-            f"contracts/mart/customer_profile.yaml: {name}: no theme of the profile gives it"
-        )
-    return owners
-
-
-def _profile(owners: dict[str, str]) -> str:
-    """Return the SELECT that joins the themes; here alone the rules for missing values apply."""
-    columns = ["CAST(customer_id AS bigint) AS customer_id"]
-    for column in features():
-        value = f"theme_{owners[column.name]}.{column.name}"
-        if column.missing == "zero":
-            value = f"coalesce({value}, 0)"
-        columns.append(f"CAST({value} AS {column.type}) AS {column.name}")
-    first, *others = [f"theme_{theme}" for theme in THEMES]
-    joins = "".join(f" LEFT JOIN {theme} USING (customer_id)" for theme in others)
-    return f"SELECT {', '.join(columns)} FROM {first}{joins} ORDER BY customer_id"
 
 
 def _dtype(column: Column) -> str:

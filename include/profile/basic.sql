@@ -29,12 +29,9 @@ WITH record AS (
     FROM record
     GROUP BY customer_id
 ), buyer AS (
-    SELECT customer_id, true AS has_ordered
-    FROM order_line
-    WHERE ordered_on < {as_of} AND customer_id IS NOT NULL
-    GROUP BY customer_id
+    SELECT customer_id, true AS has_ordered FROM placed GROUP BY customer_id
 ), answer AS (  -- at the same moment a no counts more than a yes
-    SELECT customer_id,
+    SELECT customer_id, max(given_on) AS last_consent_date,
            (array_agg(granted ORDER BY given_at DESC NULLS LAST, granted)
                 FILTER (WHERE purpose = 'marketing'))[1] AS marketing,
            (array_agg(granted ORDER BY given_at DESC NULLS LAST, granted)
@@ -50,7 +47,6 @@ WITH record AS (
     WHERE has_ordered OR first_signup IS NULL OR first_signup < {as_of}
 )
 SELECT customer_id, country, region, city, language, gender, is_company, signup_date, sources,
-       {as_of} - signup_date AS tenure_days,
        coalesce(record_count, 0) AS record_count,
        CASE WHEN age < 0 OR age > 120 THEN NULL
             WHEN age < 18 THEN 'under 18'
@@ -61,5 +57,6 @@ SELECT customer_id, country, region, city, language, gender, is_company, signup_
             WHEN age < 65 THEN '55-64'
             WHEN age >= 65 THEN '65+' END AS age_band,
        CASE WHEN consent_mapped THEN coalesce(marketing, false) END AS consent_marketing,
-       CASE WHEN consent_mapped THEN coalesce(personalisation, false) END AS consent_personalisation
+       CASE WHEN consent_mapped THEN coalesce(personalisation, false) END AS consent_personalisation,
+       last_consent_date
 FROM person LEFT JOIN answer USING (customer_id)

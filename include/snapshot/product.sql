@@ -6,6 +6,6 @@ SELECT source || ':' || source_id AS product_id, source, name, description, cate
        coalesce(age_restricted, false) AS age_restricted,
        (available_from AT TIME ZONE {zone})::date AS available_on,
        (discontinued_at AT TIME ZONE {zone})::date AS discontinued_on
-FROM landing.product
+FROM landing.product p
 WHERE deleted_at IS NULL
 ORDER BY source COLLATE "C", source_id COLLATE "C"

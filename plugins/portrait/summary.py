@@ -10,6 +10,7 @@ Row = dict[str, Any]
 RUNS_SHOWN = 8
 PRODUCTS_SHOWN = 6
 REASONS_SHOWN = 6
+PAIRS_SHOWN = 12
 PATIENCE = "15s"  # one query; the page is no place to wait longer
 
 FRESHNESS = "SELECT generation, as_of, published_at, data_to, stale_reason FROM bi.freshness"
@@ -75,6 +76,14 @@ QUERIES = {
         f"""SELECT source, entity, "check", "column", reason, rows, last_recorded_at
             FROM bi.quarantine_count
             ORDER BY rows DESC, source, entity, "check", "column" LIMIT {REASONS_SHOWN}""",
+    ),
+    "pairs": (  # that wait for a person, the likeliest first
+        "bi.identity_review",
+        f"""SELECT source || ':' || source_id AS record,
+                   other_source || ':' || other_source_id AS other, probability, weights,
+                   count(*) OVER () AS waiting
+            FROM bi.identity_review WHERE status = 'open'
+            ORDER BY probability DESC, record, other LIMIT {PAIRS_SHOWN}""",
     ),
 }
 PRODUCTS = f"""SELECT product_id, max(product_name) AS product_name, count(*) AS customers

@@ -24,7 +24,7 @@ from tests.snapshots import write_snapshot
 
 AS_OF, EARLIER = date(2025, 12, 15), date(2025, 12, 14)
 LINES = 300_000  # take some 80 MB of memory; with 50 they fit if the rest may go to disk
-SCARCE_MEMORY = "55MB"
+SCARCE_MEMORY = "90MB"
 
 
 def build(url: str, folder: Path, day: date) -> None:
@@ -114,7 +114,7 @@ def test_f48_a_build_spills_up_to_its_limit_and_then_leaves_the_old_profile(larg
     before, names = visible(large.folder), set(large.folder.iterdir())
     monkeypatch.setattr(duck, "MEMORY_LIMIT", SCARCE_MEMORY)
     monkeypatch.setattr(duck, "SPILL_LIMIT", "100KB")
-    with pytest.raises(ResourceError, match="needs more than 55MB of memory and 100KB of disk; "):
+    with pytest.raises(ResourceError, match="needs more than 90MB of memory and 100KB of disk; "):
         profile.compute(large.folder, AS_OF)
     assert (visible(large.folder), set(large.folder.iterdir())) == (before, names)
     monkeypatch.setattr(duck, "SPILL_LIMIT", "1GB")

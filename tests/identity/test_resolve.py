@@ -147,6 +147,36 @@ def test_a_merge_and_its_end(landing):
     ]
 
 
+def test_the_identity_known_at_a_moment_can_be_asked(landing):
+    land(landing, {"id": "a:1", "email": "ada@mail.test"}, {"id": "b:1", "email": "old@mail.test"})
+    moments = [_now(landing)]
+    people(landing)
+    moments.append(_now(landing))
+    land(landing, {"id": "b:1", "email": "ada@mail.test"})
+    people(landing)
+    moments.append(_now(landing))
+    assert [_known(landing, moment) for moment in moments] == [
+        {},
+        {"a:1": (1, "alone"), "b:1": (2, "alone")},
+        {"a:1": (1, "email"), "b:1": (1, "email")},
+    ]
+
+
+def _now(db):
+    return db.execute("SELECT clock_timestamp()").fetchone()[0]
+
+
+def _known(db, moment) -> dict[str, tuple[int, str]]:
+    rows = db.execute(
+        """SELECT source || ':' || source_id, customer_id, rule FROM core.identity
+           WHERE since <= %(at)s UNION ALL
+           SELECT source || ':' || source_id, customer_id, rule FROM core.identity_history
+           WHERE valid_from <= %(at)s AND valid_to > %(at)s ORDER BY 1""",
+        {"at": moment},
+    )
+    return {record: (customer_id, rule) for record, customer_id, rule in rows}
+
+
 def test_deleted_and_vanished_records_keep_their_customer(landing):
     land(landing, {"id": "a:1", "email": "ada@mail.test"}, {"id": "b:1", "email": "ada@mail.test"})
     people(landing)

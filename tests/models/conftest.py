@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from include.models.base import features
+from include.models.base import features, groups
 from tests.snapshots import write_snapshot
 
 ROOT = Path(__file__).parent.parent.parent.parent
@@ -68,7 +68,7 @@ def profiles() -> pd.DataFrame:
     frame = pd.DataFrame(draw.normal(10, 3, (400, len(features()))), columns=features())
     frame.index = pd.Index(range(1, 401), name="customer_id")
     frame.loc[::7, "gap_days_mean"] = np.nan
-    return frame
+    return frame.assign(**{name: (["low", "middle", "high", None] * 100) for name in groups()})
 
 
 @pytest.fixture

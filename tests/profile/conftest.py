@@ -1,4 +1,4 @@
-"""One theme over a snapshot of a few rows."""
+"""The profile of a snapshot of a few rows."""
 
 from datetime import date
 
@@ -11,15 +11,15 @@ AS_OF = date(2026, 3, 1)
 
 
 @pytest.fixture
-def theme(tmp_path):
-    """Call with a theme, columns and tables: gives the rows as tuples, by customer_id."""
+def profiled(tmp_path):
+    """Call with columns and tables: gives the rows as tuples, by customer_id."""
 
-    def rows(name: str, columns: str, *, consent_mapped: bool | None = None, **tables):
+    def rows(columns: str, *, consent_mapped: bool | None = None, **tables):
         write_snapshot(tmp_path, consent_mapped=consent_mapped, **tables)
         with profile.open_snapshot(tmp_path) as (db, _):
-            return db.execute(
-                f"SELECT {columns} FROM ({profile.sql(name, as_of=AS_OF)}) ORDER BY customer_id"
-            ).fetchall()
+            profile.build(db, AS_OF)
+            query = f"SELECT {columns} FROM profile ORDER BY customer_id"
+            return db.execute(query).fetchall()
 
     return rows
 

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 START = datetime.fromisoformat("2025-01-01")
+KINDS = ["visit", "view", "cart", "mail_sent", "mail_open", "mail_click", "campaign_answer"]
 NAMES = ["", "a", "B", "b", "Ä", "ä", "é", "z z", "Z"]  # collations disagree on these
 
 
@@ -28,19 +29,24 @@ def random_shop(seed: int, *, customers: int = 40, days: int = 420) -> dict[str,
     def cents(high: int) -> str:
         return f"{rng.integers(0, high) / 100:.2f}"
 
+    def consented(number: int) -> datetime:
+        """Some at the same moment, some on any day."""
+        return START + timedelta(days=int(rng.choice([number % 9, rng.integers(0, days)])))
+
     products = [f"shop:{name}{number}" for number, name in enumerate(NAMES)]
     buyers = {f"o{number}": (who(), moment()) for number in range(customers * 8)}
     return {
         "customer": [
             {"customer_id": who(), "source": one_of(["shop", "Support"], null=0),
-             "source_id": str(n), "signup_on": one_of([day()]),
+             "source_id": str(n), "signup_on": one_of([day()]), "region": one_of(NAMES),
              "birth_year": one_of([1890, 1950, 1990, 2020, 2030]),
              "gender": one_of(["F", "m"]), "city": one_of(NAMES), "country": one_of(NAMES),
              "is_company": one_of([True, False])}
             for n in range(customers)
         ],
         "product": [
-            {"product_id": product, "category": one_of(NAMES[1:5], null=0.1)}
+            {"product_id": product, "category": one_of(NAMES[1:5], null=0.1),
+             "brand": one_of(NAMES[1:4])}
             for product in products[1:]
         ],
         "customer_order": [
@@ -66,9 +72,13 @@ def random_shop(seed: int, *, customers: int = 40, days: int = 420) -> dict[str,
              "rating": one_of([0.5, 1, 3.3, 4.9, 5])}
             for n in range(customers * 2)
         ],
+        "interaction": [
+            {"customer_id": who(), "happened_at": moment(), "kind": one_of(KINDS, null=0)}
+            for n in range(customers * 6)
+        ],
         "consent": [
             {"customer_id": who(), "purpose": one_of(["marketing", "personalisation"], null=0),
-             "granted": bool(rng.random() < 0.5), "given_at": START + timedelta(days=n % 9)}
+             "granted": bool(rng.random() < 0.5), "given_at": consented(n)}
             for n in range(customers * 2)
         ],
     }  # fmt: skip

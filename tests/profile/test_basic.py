@@ -5,9 +5,8 @@ def record(customer, source, signup_on=None, **more):
     return {"customer_id": customer, "source": source, "signup_on": signup_on, **more}
 
 
-def test_of_several_records_the_newest_that_says_anything_counts(theme):
-    assert theme(
-        "basic",
+def test_of_several_records_the_newest_that_says_anything_counts(profiled):
+    assert profiled(
         "customer_id, city, country, signup_date, tenure_days, sources, record_count",
         customer=[
             record(1, "support", "2026-02-01", country="SE"),
@@ -17,9 +16,8 @@ def test_of_several_records_the_newest_that_says_anything_counts(theme):
     ) == [(1, "Oslo", "SE", DAY(2025, 3, 1), 365, "crm, shop, support", 3)]
 
 
-def test_a_record_that_signs_up_later_is_not_seen(theme):
-    assert theme(
-        "basic",
+def test_a_record_that_signs_up_later_is_not_seen(profiled):
+    assert profiled(
         "customer_id, city, sources",
         customer=[
             record(1, "shop", "2026-02-28", city="Oslo"),
@@ -28,9 +26,8 @@ def test_a_record_that_signs_up_later_is_not_seen(theme):
     ) == [(1, "Oslo", "shop")]
 
 
-def test_everyone_known_or_buying_before_as_of_has_one_row(theme, line):
-    assert theme(
-        "basic",
+def test_everyone_known_or_buying_before_as_of_has_one_row(profiled, line):
+    assert profiled(
         "customer_id, signup_date",
         customer=[
             record(1, "shop"),
@@ -48,10 +45,9 @@ def test_everyone_known_or_buying_before_as_of_has_one_row(theme, line):
     ) == [(1, None), (2, DAY(2026, 2, 28)), (4, None), (5, None)]
 
 
-def test_age_is_told_in_bands_and_only_when_plausible(theme):
+def test_age_is_told_in_bands_and_only_when_plausible(profiled):
     years = [2009, 2008, 1961, 1905, 2027, None]
-    assert theme(
-        "basic",
+    assert profiled(
         "age_band",
         customer=[record(n, "shop", birth_year=year) for n, year in enumerate(years)],
     ) == [("under 18",), ("18-24",), ("65+",), (None,), (None,), (None,)]
@@ -65,16 +61,15 @@ CONSENT = [
 ]
 
 
-def test_the_latest_consent_before_as_of_counts_and_none_means_no(theme):
-    assert theme(
-        "basic",
+def test_the_latest_consent_before_as_of_counts_and_none_means_no(profiled):
+    assert profiled(
         "customer_id, consent_marketing, consent_personalisation",
         customer=[record(1, "shop"), record(2, "shop")],
         consent=CONSENT,
     ) == [(1, True, False), (2, False, True)]
 
 
-def test_consent_is_unknown_where_no_source_maps_it(theme):
+def test_consent_is_unknown_where_no_source_maps_it(profiled):
     customer = [record(1, "shop")]
-    assert theme("basic", "consent_marketing", customer=customer) == [(None,)]
-    assert theme("basic", "consent_marketing", customer=customer, consent_mapped=True) == [(False,)]
+    assert profiled("consent_marketing", customer=customer) == [(None,)]
+    assert profiled("consent_marketing", customer=customer, consent_mapped=True) == [(False,)]

@@ -82,6 +82,48 @@ def test_every_theme_gives_the_same_cells_on_both_engines(engines, seed):
         assert cells(duck.execute(profile.sql(theme, AS_OF))) == expected, theme
 
 
+NIGHTS = ["2025-03-30 01:59:59.5", "2025-03-30 02:30", "2025-03-30 03:00", "2025-10-26 02:00",
+          "2025-10-26 02:30", "2025-10-26 03:00"]  # fmt: skip
+
+
+def with_nights(shop):
+    """One more customer, who buys and asks when the clocks change, twice at the same time."""
+    for number, at in enumerate([*NIGHTS, *NIGHTS]):
+        order = {"customer_id": 999, "order_id": f"night{number}", "ordered_at": at}
+        shop["customer_order"].append({**order, "channel": "aB"[number % 2]})
+        shop["order_line"] += [{**order, "product_id": p} for p in ("shop:a1", "shop:B2")]
+        shop["ticket"].append({"customer_id": 999, "ticket_id": f"night{number}", "opened_at": at})
+    return shop
+
+
+@pytest.mark.parametrize("seed", [4, 5])
+@pytest.mark.parametrize("as_of", [AS_OF, date(2025, 10, 27)])
+def test_the_shared_tables_and_the_whole_profile_are_the_same_on_both_engines(engines, seed, as_of):
+    postgres, duck = engines(**with_nights(random_shop(seed)))
+    for name in profile.SHARED:
+        postgres.execute(f"CREATE TEMP TABLE {name} AS {profile.text(name, as_of, 'postgres')}")
+        duck.execute(f"CREATE TEMP TABLE {name} AS {profile.text(name, as_of)}")
+        expected = rows(postgres.execute(f"SELECT * FROM {name}"))
+        assert len(expected) > 100
+        assert rows(duck.execute(f"SELECT * FROM {name}")) == expected, name
+    for theme in profile.THEMES:
+        text = profile.text(theme, as_of, "postgres")
+        postgres.execute(f"CREATE TEMP TABLE theme_{theme} AS {text}")
+        duck.execute(f"CREATE TEMP TABLE theme_{theme} AS {profile.text(theme, as_of)}")
+    facts = profile.facts(profile.owners(duck, [f"theme_{theme}" for theme in profile.THEMES]))
+    for engine in (postgres, duck):
+        engine.execute(f"CREATE TEMP TABLE facts AS {facts}")
+    assert cells(duck.execute("FROM facts")) == cells(postgres.execute("SELECT * FROM facts"))
+    expected = cells(postgres.execute(profile.text(profile.LAST, as_of, "postgres")))
+    assert len(expected) > 30
+    assert cells(duck.execute(profile.text(profile.LAST, as_of))) == expected
+
+
+def rows(cursor) -> list[tuple[object, ...]]:
+    """All rows in one order; numbers that are equal compare equal, whatever their type."""
+    return sorted((tuple(map(plain, row)) for row in cursor.fetchall()), key=repr)
+
+
 def test_every_theme_runs_on_empty_tables_on_both_engines(engines):
     postgres, duck = engines()
     for theme in profile.THEMES:

@@ -3,27 +3,8 @@ from datetime import date
 PRODUCT = [{"product_id": name, "category": name} for name in ("bike", "helmet", "light")]
 
 
-def test_the_next_order_is_due_after_the_median_gap(theme, line):
-    days = ["2026-01-01", "2026-01-11", "2026-01-21", "2026-02-19"]
-    assert theme(
-        "need",
-        "gap_days_median, next_order_due_date, overdue_ratio",
-        order_line=[line(1, day, day) for day in days],
-    ) == [(10, date(2026, 3, 1), 1.0)]
-
-
-def test_two_purchase_days_are_no_rhythm(theme, line):
-    days = ["2026-01-01 09:00", "2026-01-01 18:00", "2026-01-11 10:00"]
-    assert theme(
-        "need",
-        "gap_days_median, next_order_due_date, overdue_ratio",
-        order_line=[line(1, day, day) for day in days],
-    ) == [(None, None, None)]
-
-
-def test_the_need_is_what_most_customers_bought_next(theme, line):
-    assert theme(
-        "need",
+def test_the_need_is_what_most_customers_bought_next(profiled, line):
+    assert profiled(
         "customer_id, last_category, top_need_category",
         product=PRODUCT,
         order_line=[
@@ -47,9 +28,8 @@ def test_the_need_is_what_most_customers_bought_next(theme, line):
     ]
 
 
-def test_a_day_stands_for_its_dearest_category_and_unknown_ones_are_passed_over(theme, line):
-    assert theme(
-        "need",
+def test_a_day_stands_for_its_dearest_category_and_unknown_ones_are_passed_over(profiled, line):
+    assert profiled(
         "customer_id, last_category, top_need_category",
         product=PRODUCT,
         order_line=[
@@ -63,13 +43,13 @@ def test_a_day_stands_for_its_dearest_category_and_unknown_ones_are_passed_over(
     ) == [(1, "helmet", None), (2, "bike", "helmet")]
 
 
-def test_a_ticket_is_open_until_the_day_it_is_closed(theme):
+def test_a_ticket_is_open_until_the_day_it_is_closed(profiled):
     def ticket(customer, opened, closed):
         return {"customer_id": customer, "opened_at": opened, "closed_at": closed}
 
-    assert theme(
-        "need",
+    assert profiled(
         "customer_id, open_tickets",
+        customer=[{"customer_id": 1}, {"customer_id": 2}],
         ticket=[
             ticket(1, "2026-02-01", None),
             ticket(1, "2026-02-01", "2026-03-01 00:00"),
@@ -77,4 +57,16 @@ def test_a_ticket_is_open_until_the_day_it_is_closed(theme):
             ticket(1, "2026-03-01", None),
             ticket(2, "2026-02-01", "2026-02-01"),
         ],
-    ) == [(1, 2)]
+    ) == [(1, 2), (2, 0)]
+
+
+def test_the_staple_is_what_was_bought_on_most_days_and_is_due_by_its_own_rhythm(profiled, line):
+    days = ["2026-01-01", "2026-01-21", "2026-02-10"]
+    assert profiled(
+        "replenish_product_id, replenish_gap_days, replenish_due_date, replenish_overdue_days",
+        order_line=[
+            *[line(1, day, day, product="beans") for day in days],
+            line(1, "x", "2026-02-25", product="filter"),
+            line(1, "y", "2026-02-27", product="filter"),
+        ],
+    ) == [("beans", 20, date(2026, 3, 2), -1)]

@@ -129,7 +129,7 @@ def test_an_incomplete_snapshot_is_refused(tmp_path):
 def test_a_theme_column_without_contract_is_refused(tmp_path, monkeypatch):
     write_snapshot(tmp_path)
     features = tuple(column for column in profile.features() if column.name != "city")
-    monkeypatch.setattr(profile, "features", lambda: features)
+    monkeypatch.setattr(profile.themes, "features", lambda: features)
     with pytest.raises(ConfigError, match=r"profile/basic.sql: city: describe it in contracts"):
         profile.compute(tmp_path, AS_OF)
 

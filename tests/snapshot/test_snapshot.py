@@ -84,9 +84,15 @@ def test_times_are_those_of_the_business(berlin, company, tmp_path):
 def test_the_manifest_says_what_is_in_the_folder(company, tmp_path):
     folder = snapshot.take(company, tmp_path, run_id="r")
     said = json.loads((folder / "manifest.json").read_text())
-    assert datetime.fromisoformat(said.pop("known_at")).tzinfo is not None
+    moments = [datetime.fromisoformat(said.pop(f"{what}_at")) for what in ("settled", "known")]
+    assert moments == sorted(moments)
+    assert said.pop("taken_at") == moments[1].isoformat()
+    assert said.pop("known_from").keys() == {"shop", "support"}
+    assert said.pop("prints").keys() == SCHEMA.keys()
+    assert len(said.pop("settings")) == 32
     assert said == {
         "run_id": "r",
+        "previous": None,
         "time_zone": "UTC",
         "rows": {
             "customer": 2,
@@ -140,14 +146,15 @@ def test_the_same_run_gets_the_folder_that_is_there(company, tmp_path):
 
 def test_run_ids_that_look_alike_have_folders_of_their_own(company, tmp_path):
     names = {
-        snapshot.take(company, tmp_path, run_id=run_id).name for run_id in ("a:b", "a-b", "a/b")
+        snapshot.take(company, tmp_path / str(place), run_id=run_id).name
+        for place, run_id in enumerate(("a:b", "a-b", "a/b"))
     }
     assert len(names) == 3
 
 
 def test_the_same_landing_gives_the_same_bytes(company, tmp_path):
-    one = snapshot.take(company, tmp_path, run_id="one")
-    two = snapshot.take(company, tmp_path, run_id="two")
+    one = snapshot.take(company, tmp_path / "1", run_id="one")
+    two = snapshot.take(company, tmp_path / "2", run_id="two")
     for entity in SCHEMA:
         assert (one / f"{entity}.parquet").read_bytes() == (two / f"{entity}.parquet").read_bytes()
 
@@ -183,6 +190,7 @@ def test_the_newest_are_kept_and_what_is_not_ours_is_left_alone(company, tmp_pat
         assert snapshot.newest(tmp_path) == (
             tmp_path / before if (before := _last(run_id)) else None
         )
+        visit(company, run_id)
         snapshot.take(company, tmp_path, run_id=run_id, keep=2)
     left = sorted(path.name for path in tmp_path.iterdir())
     assert left == [".unfinished-a-1", "c", "d", "somebody"]
@@ -190,6 +198,48 @@ def test_the_newest_are_kept_and_what_is_not_ours_is_left_alone(company, tmp_pat
 
 def _last(run_id: str) -> str | None:
     return {"b": "a", "c": "b", "d": "c"}.get(run_id)
+
+
+def visit(db: psycopg.Connection, key: str) -> None:
+    """Something new in the landing."""
+    db.execute(
+        """INSERT INTO landing.interaction (source, source_id, landed_at, run_id,
+               customer_source_id, happened_at, kind)
+           VALUES ('shop', %s, now(), 'r', '1', '2026-02-01', 'visit')""",
+        [key],
+    )
+    db.commit()
+
+
+def test_nothing_new_gives_no_new_snapshot(company, tmp_path, caplog):
+    caplog.set_level("INFO")
+    folder = snapshot.take(company, tmp_path, run_id="one")
+    assert snapshot.take(company, tmp_path, run_id="two") == folder
+    assert "nothing new since snapshot" in caplog.text
+    assert [path.name for path in tmp_path.iterdir()] == ["one"]
+    visit(company, "v2")
+    assert snapshot.take(company, tmp_path, run_id="three") == tmp_path / "three"
+
+
+def test_other_settings_of_the_business_give_another_snapshot(company, tmp_path, monkeypatch):
+    snapshot.take(company, tmp_path, run_id="one")
+    german = domains.load().model_copy(update={"time_zone": "Europe/Berlin"})
+    monkeypatch.setattr(domains, "load", lambda: german)
+    folder = snapshot.take(company, tmp_path, run_id="two")
+    assert folder == tmp_path / "two"
+    assert snapshot.manifest(folder)["previous"] is None
+
+
+def test_an_entity_without_changes_is_a_link_to_the_file_that_is_there(company, tmp_path):
+    one = snapshot.take(company, tmp_path, run_id="one")
+    visit(company, "v2")
+    two = snapshot.take(company, tmp_path, run_id="two")
+    assert {
+        entity
+        for entity in SCHEMA
+        if not (one / f"{entity}.parquet").samefile(two / f"{entity}.parquet")
+    } == {"interaction"}
+    assert snapshot.manifest(two)["rows"]["interaction"] == 2
 
 
 def test_no_snapshot_yet(tmp_path):
