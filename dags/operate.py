@@ -183,6 +183,7 @@ def rollback():
             enum=["confirmed", "split"],
             values_display={"confirmed": "one person", "split": "two people"},
             title="Decision",
+            description="Whether the two records are one person.",
         ),
     },
     tags=["operate"],
