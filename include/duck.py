@@ -44,6 +44,7 @@ def opened(
         with duckdb.connect(config=settings) as db:
             # in the configuration DuckDB 2.0 takes this limit, shows it and does not keep to it
             db.execute(f"SET max_temp_directory_size = '{SPILL_LIMIT}'")
+            db.execute("SET enable_progress_bar = false")  # it would draw into a task's log
             try:
                 yield db, Path(scratch)
             except (duckdb.IOException, duckdb.OutOfMemoryException) as error:

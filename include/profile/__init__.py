@@ -203,7 +203,6 @@ def open_snapshot(
     """Open the snapshot's tables, and a scratch folder beside them for what does not fit."""
     manifest = _manifest(Path(folder))
     with duck.opened(f"profile: {folder}", threads=threads, beside=Path(folder)) as (db, scratch):
-        db.execute("SET enable_progress_bar = false")
         db.execute("SET preserve_insertion_order = false")  # the profile is sorted at its end
         for entity, path in place.files(Path(folder)).items():
             db.execute(f"CREATE VIEW {entity} AS FROM read_parquet({duck.quoted(Path(path))})")
