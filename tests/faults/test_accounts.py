@@ -115,7 +115,7 @@ def test_a_password_that_was_changed_is_asked_for_and_not_shown(own_scene):
     own_scene.assert_same()
 
 
-SLOW_ROWS, BATCH_ROWS, TIMEOUT_MS = 800, 100, 700
+SLOW_ROWS, BATCH_ROWS, TIMEOUT_MS = 800, 50, 1000
 SLOW = """
 CREATE INDEX ON goods (modified, sku COLLATE "C");
 CREATE TABLE stuck (sku text);
