@@ -72,7 +72,7 @@ def assert_repaired(there: Place) -> None:
     kept = there.rows("SELECT generation FROM ops.generation WHERE status = 'ready'")
     partitions = there.rows(
         "SELECT DISTINCT substring(relname FROM '__g([0-9]+)$')::int FROM pg_class "
-        "WHERE relnamespace = 'mart'::regnamespace AND relkind = 'r'"
+        "WHERE relnamespace = 'mart'::regnamespace AND relkind = 'r' AND relname ~ '__g[0-9]+$'"
     )
     assert sorted(partitions) == sorted(kept)
     assert there.rows("SELECT 1 FROM ops.generation WHERE status = 'building'") == []
