@@ -90,14 +90,15 @@ def profile():
     @task(outlets=[PROFILE])
     def build(run: dict[str, str], folder: str, outlet_events) -> None:
         from datetime import date
-        from pathlib import Path
 
-        from include import ledger
+        from include import ledger, snapshot
         from include.profile import base_of, compute, customers
 
-        day, taken = date.fromisoformat(run["as_of"]), Path(folder)
+        day, taken = date.fromisoformat(run["as_of"]), snapshot.local(folder)
         with ledger.step(run["run_id"]) as db:
-            rows = customers(compute(taken, day, base=base_of(taken, day)))
+            made = compute(taken, day, base=base_of(taken, day))
+            snapshot.share(made, folder)
+            rows = customers(made)
             ledger.built(db, run["run_id"], as_of=day, folder=folder, customers=rows)
             ledger.finish(db, run["run_id"], rows_out=rows)
         outlet_events[PROFILE].extra = {"as_of": run["as_of"]}

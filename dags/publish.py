@@ -78,13 +78,17 @@ def publish():
         from datetime import date
         from pathlib import Path
 
-        from include import ledger
+        from include import ledger, snapshot
         from include.models.assign import assign
         from include.models.drift import coverage
         from include.models.score import score
         from include.models.value import compute
 
-        day, folder, work = date.fromisoformat(run["as_of"]), Path(run["folder"]), Path(run["work"])
+        day, folder, work = (
+            date.fromisoformat(run["as_of"]),
+            snapshot.local(run["folder"]),
+            Path(run["work"]),
+        )
         work.mkdir(parents=True, exist_ok=True)
         with ledger.step(run["run_id"]) as db:
             coverage(db, folder, day, work)
@@ -97,11 +101,15 @@ def publish():
         from datetime import date
         from pathlib import Path
 
-        from include import ledger
+        from include import ledger, snapshot
         from include.models import registry
         from include.recommend import lists
 
-        day, folder, work = date.fromisoformat(run["as_of"]), Path(run["folder"]), Path(run["work"])
+        day, folder, work = (
+            date.fromisoformat(run["as_of"]),
+            snapshot.local(run["folder"]),
+            Path(run["work"]),
+        )
         work.mkdir(parents=True, exist_ok=True)
         with ledger.step(run["run_id"]) as db:
             champion = registry.champion(db, "recommend")
@@ -115,7 +123,7 @@ def publish():
 
         from airflow.sdk import get_current_context
 
-        from include import ledger
+        from include import ledger, snapshot
         from include.marts.fill import fill
 
         get_current_context()["table"] = table
@@ -126,7 +134,7 @@ def publish():
                 generation=int(run["generation"]),
                 as_of=date.fromisoformat(run["as_of"]),
                 work=Path(run["work"]),
-                folder=Path(run["folder"]),
+                folder=snapshot.local(run["folder"]),
             )
 
     @task

@@ -56,39 +56,40 @@ def train():
     @task(multiple_outputs=False, map_index_template="{{ model }}")
     def fit(run: dict[str, str], model: str) -> dict[str, str]:
         from datetime import date
-        from pathlib import Path
 
         from airflow.sdk import get_current_context
 
-        from include import ledger
+        from include import ledger, snapshot
         from include.models.train import train
 
         get_current_context()["model"] = model
-        day, folder = date.fromisoformat(run["as_of"]), Path(run["folder"])
+        day, folder = date.fromisoformat(run["as_of"]), snapshot.local(run["folder"])
         with ledger.step(run["run_id"]) as db:
             return train(db, folder, model, as_of=day, run_id=run["run_id"])
 
     @task(multiple_outputs=False)
     def fit_segments(run: dict[str, str], params) -> dict[str, str]:
         from datetime import date
-        from pathlib import Path
 
-        from include import ledger
+        from include import ledger, snapshot
         from include.models.segments import train
 
-        day, folder, k = date.fromisoformat(run["as_of"]), Path(run["folder"]), params["segments"]
+        day, folder, k = (
+            date.fromisoformat(run["as_of"]),
+            snapshot.local(run["folder"]),
+            params["segments"],
+        )
         with ledger.step(run["run_id"]) as db:
             return train(db, folder, as_of=day, run_id=run["run_id"], segments=k)
 
     @task(multiple_outputs=False)
     def fit_recommend(run: dict[str, str]) -> dict[str, str]:
         from datetime import date
-        from pathlib import Path
 
-        from include import ledger
+        from include import ledger, snapshot
         from include.recommend import train
 
-        day, folder = date.fromisoformat(run["as_of"]), Path(run["folder"])
+        day, folder = date.fromisoformat(run["as_of"]), snapshot.local(run["folder"])
         with ledger.step(run["run_id"]) as db:
             return train(db, folder, as_of=day, run_id=run["run_id"])
 

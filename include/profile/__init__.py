@@ -205,7 +205,7 @@ def open_snapshot(
     with duck.opened(f"profile: {folder}", threads=threads, beside=Path(folder)) as (db, scratch):
         db.execute("SET preserve_insertion_order = false")  # the profile is sorted at its end
         for entity, path in place.files(Path(folder)).items():
-            db.execute(f"CREATE VIEW {entity} AS FROM read_parquet({duck.quoted(Path(path))})")
+            db.execute(f"CREATE VIEW {entity} AS FROM read_parquet({duck.quoted(path)})")
         mapped = bool(manifest["consent_mapped"])
         db.execute(f"CREATE VIEW manifest AS SELECT {mapped} AS consent_mapped")
         yield db, scratch

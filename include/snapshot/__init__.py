@@ -24,13 +24,13 @@ from psycopg.pq import TransactionStatus
 from include import domains
 from include.errors import InputError, ResourceError
 from include.snapshot import place, versions
-from include.snapshot.place import MANIFEST, Place, files, manifest, register
+from include.snapshot.place import MANIFEST, Place, files, local, manifest, share
 from include.snapshot.schema import SCHEMA
 from include.snapshot.stream import write_parquet
 from include.snapshot.versions import State
 from include.warehouse import Connection, text
 
-__all__ = ["MANIFEST", "SCHEMA", "files", "manifest", "newest", "register", "take"]
+__all__ = ["MANIFEST", "SCHEMA", "files", "local", "manifest", "newest", "share", "take"]
 
 log = logging.getLogger(__name__)
 

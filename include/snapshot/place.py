@@ -5,6 +5,7 @@ for a local disk only: elsewhere each file is put where it stays, under a name o
 Addresses and credentials of a store are those of its fsspec package (``AWS_ENDPOINT_URL``, ...).
 """
 
+import hashlib
 import json
 import logging
 import os
@@ -18,12 +19,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pyarrow.parquet as pq
 from fsspec import AbstractFileSystem  # type: ignore[import-untyped]
 from fsspec.core import url_to_fs  # type: ignore[import-untyped]
 
-from include.errors import ConfigError
+from include import paths
+from include.errors import ConfigError, ResourceError
 from include.snapshot.schema import SCHEMA
 
 log = logging.getLogger(__name__)
@@ -39,7 +40,7 @@ STALE_S = 24 * 3600
 
 def is_local(place: Place) -> bool:
     """A folder of this machine."""
-    return isinstance(place, Path)
+    return "://" not in str(place)
 
 
 def child(place: Place, name: str) -> Place:
@@ -61,21 +62,75 @@ def manifest(folder: Place) -> dict[str, Any] | None:
         return None
 
 
-def files(folder: Place) -> dict[str, str]:
-    """Where the Parquet file of each entity is, as DuckDB's ``read_parquet`` takes it.
-
-    ``touched`` is among them where the snapshot has one.
-    """
-    store, path = _store(folder)
-    said = json.loads(store.cat_file(f"{path}/{MANIFEST}"))
+def files(folder: Path) -> dict[str, Path]:
+    """Where the Parquet file of each entity is, of ``touched`` too where the snapshot has one."""
+    said = json.loads((folder / MANIFEST).read_bytes())
     wanted = [*SCHEMA, "touched"] if said.get("previous") else list(SCHEMA)
-    return {entity: str(child(folder, _name(said, entity))) for entity in wanted}
+    return {entity: folder / f"{entity}.parquet" for entity in wanted}
 
 
-def register(db: duckdb.DuckDBPyConnection, folder: Place) -> None:
-    """Let DuckDB read what ``files`` says; no extension is fetched."""
+def local(folder: Place) -> Path:
+    """The snapshot and its profiles in a folder of this machine; fetched from a store at need.
+
+    Raises
+    ------
+    ResourceError
+        If the snapshot is gone, the store out of reach, or the disk full.
+    """
+    if is_local(folder):
+        return Path(folder)
+    root, _, name = str(folder).rpartition("/")
+    target = paths.home() / "fetched" / hashlib.sha256(root.encode()).hexdigest()[:8] / name
+    try:
+        store, path = _store(folder)
+        said = json.loads(store.cat_file(f"{path}/{MANIFEST}"))
+        stored = said.pop("files")
+        if manifest(target) != said:
+            _fetch(store, {stem: f"{path}/{file}" for stem, file in stored.items()}, target, said)
+            _remove_others(target.parent, _folders(root))
+        for profile in store.glob(f"{path}/profile_*.parquet"):
+            _fetch_profile(store, profile, target)
+    except failures() as error:
+        raise ResourceError(
+            f"snapshot: {folder}: {getattr(error, 'strerror', None) or error}; run profile again, "
+            "or see that the store answers and the disk has room"
+        ) from error
+    return target
+
+
+def _fetch(
+    store: AbstractFileSystem, stored: dict[str, str], target: Path, said: dict[str, Any]
+) -> None:
+    with unfinished(target) as made:
+        for stem, file in stored.items():
+            store.get_file(file, str(made / f"{stem}.parquet"))
+        if target.exists():  # another attempt at the same run has replaced it in the store
+            remove(target)
+        put(made, target, said)
+    log.info("fetched snapshot %s", target)
+
+
+def _fetch_profile(store: AbstractFileSystem, file: str, target: Path) -> None:
+    made = target / file.rpartition("/")[2]
+    if not made.exists():
+        with unfinished(made) as beside:
+            store.get_file(file, str(beside / made.name))
+            (beside / made.name).replace(made)
+
+
+def _remove_others(fetched: Path, stored: list[Place]) -> None:
+    """Remove what was fetched of snapshots that the store no longer has."""
+    names = {str(folder).rpartition("/")[2] for folder in stored}
+    for folder in fetched.iterdir():
+        if folder.name not in names and not folder.name.startswith("."):
+            remove(folder)
+
+
+def share(made: Path, folder: Place) -> None:
+    """Put a profile beside the snapshot that it was computed from, for other machines."""
     if not is_local(folder):
-        db.register_filesystem(_store(folder)[0])
+        store, path = _store(folder)
+        store.put_file(str(made), f"{path}/{made.name}")
 
 
 def complete(root: Place) -> list[tuple[Place, dict[str, Any]]]:

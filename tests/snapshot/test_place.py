@@ -1,41 +1,36 @@
-"""A snapshot in a store of objects: complete once its manifest is there, read by DuckDB."""
+"""A snapshot in a store of objects: complete once its manifest is there, fetched to be read."""
 
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 
-import duckdb
 import fsspec
+import pyarrow.parquet as pq
 import pytest
-from moto.server import ThreadedMotoServer
 
-from include import paths, snapshot
+from include import paths, profile, snapshot
 from include.errors import ConfigError, ResourceError
 from include.snapshot import place
 from include.snapshot.schema import SCHEMA
+from tests.bucket import bucket as made_bucket
+from tests.bucket import serving
 from tests.snapshot.test_snapshot import visit
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    """The address of an S3-compatible server of our own."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+def settings() -> Iterator[dict[str, str]]:
+    with serving() as said:
+        yield said
 
 
 @pytest.fixture
-def bucket(server, monkeypatch) -> Iterator[str]:
-    """The URL of an empty bucket."""
-    monkeypatch.setenv("AWS_ENDPOINT_URL", server)
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "test")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    store = fsspec.filesystem("s3", skip_instance_cache=True)
-    store.mkdir("snapshots")
-    yield "s3://snapshots/shop"
-    store.rm("snapshots", recursive=True)
+def bucket(settings, monkeypatch, tmp_path) -> Iterator[str]:
+    """A folder in an empty bucket, and a home of this test's own for what is fetched."""
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("PORTRAIT_HOME", str(tmp_path / "home"))
+    with made_bucket("snapshots") as url:
+        yield f"{url}/shop"
 
 
 def names(root: str) -> list[str]:
@@ -45,22 +40,45 @@ def names(root: str) -> list[str]:
 
 
 def count(folder: str | Path, entity: str) -> int:
-    with duckdb.connect(config={"autoinstall_known_extensions": False}) as db:
-        snapshot.register(db, folder)
-        path = snapshot.files(folder)[entity]
-        return db.execute(f"SELECT count(*) FROM read_parquet('{path}')").fetchone()[0]
+    return pq.read_metadata(snapshot.files(snapshot.local(folder))[entity]).num_rows
 
 
-def test_duckdb_reads_a_snapshot_from_a_bucket(company, bucket):
+def test_a_snapshot_is_fetched_from_a_bucket_once(company, bucket):
     folder = snapshot.take(company, bucket, run_id="one")
     assert folder == f"{bucket}/one"
     rows = snapshot.manifest(folder)["rows"]
     assert {entity: count(folder, entity) for entity in SCHEMA} == rows
     assert rows["order_line"] == 4
+    held = (snapshot.local(folder) / "order_line.parquet").stat().st_ino
+    assert (snapshot.local(folder) / "order_line.parquet").stat().st_ino == held
 
 
-def test_duckdb_reads_a_snapshot_from_a_disk(company, tmp_path):
+def test_a_snapshot_of_a_disk_is_where_it_is(company, tmp_path):
     folder = snapshot.take(company, tmp_path, run_id="one")
+    assert snapshot.local(str(folder)) == folder
+
+
+def test_what_was_fetched_goes_when_the_bucket_has_it_no_more(company, bucket):
+    one = snapshot.local(snapshot.take(company, bucket, run_id="one"))
+    visit(company, "v2")
+    two = snapshot.local(snapshot.take(company, bucket, run_id="two", keep=1))
+    assert (one.exists(), two.exists()) == (False, True)
+
+
+def test_a_profile_that_one_machine_computed_is_there_on_another(
+    company, bucket, tmp_path, monkeypatch
+):
+    folder = snapshot.take(company, bucket, run_id="one")
+    made = profile.compute(snapshot.local(folder), date(2026, 3, 1))
+    snapshot.share(made, folder)
+    monkeypatch.setenv("PORTRAIT_HOME", str(tmp_path / "other"))
+    other = snapshot.local(folder) / made.name
+    assert (other != made, other.read_bytes()) == (True, made.read_bytes())
+
+
+def test_half_a_fetched_snapshot_is_fetched_again(company, bucket):
+    folder = snapshot.take(company, bucket, run_id="one")
+    (snapshot.local(folder) / "order_line.parquet").write_bytes(b"")
     assert count(folder, "order_line") == 4
 
 
@@ -83,15 +101,12 @@ def test_a_snapshot_without_its_manifest_is_none(company, bucket):
 
 def test_the_files_of_two_attempts_are_never_mixed(company, bucket, tmp_path):
     folder = snapshot.take(company, bucket, run_id="one")
-    held = snapshot.files(folder)
+    held, rows = set(names(folder)), count(folder, "interaction")
     visit(company, "v2")
     other = snapshot.take(company, tmp_path, run_id="other")
     place.put(other, folder, snapshot.manifest(other))  # the same run once more, by a zombie
-    assert not set(held.values()) & set(snapshot.files(folder).values())
-    assert (count(folder, "interaction"), snapshot.manifest(folder)["rows"]["interaction"]) == (
-        2,
-        2,
-    )
+    assert held < set(names(folder))  # beside the first attempt's files, none in their place
+    assert (rows, count(folder, "interaction")) == (1, 2)
 
 
 def test_only_the_newest_are_kept_in_a_bucket_and_half_of_one_is_removed_after_a_day(
@@ -121,6 +136,8 @@ def test_a_store_out_of_reach_is_told_in_one_line(company, bucket, monkeypatch):
     fsspec.filesystem("s3").clear_instance_cache()
     with pytest.raises(ResourceError, match=r"^snapshot: s3://far/one: Could not connect"):
         snapshot.take(company, "s3://far", run_id="one")
+    with pytest.raises(ResourceError, match=r"^snapshot: s3://far/one: .*; run profile again"):
+        snapshot.local("s3://far/one")
     fsspec.filesystem("s3").clear_instance_cache()
 
 
