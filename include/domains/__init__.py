@@ -66,6 +66,33 @@ class Identity(Strict):
         return review
 
 
+Rule = Literal["keep", "leave_out"]  # in training, or out of it
+FLAGS = ("is_staff", "is_test", "is_bulk_buyer")  # columns of the profile, keys of Noise
+
+
+class Noise(Strict):
+    """Who is no ordinary customer, and of whom the models do not learn. Nobody is removed."""
+
+    staff_email_domains: tuple[str, ...] = ()
+    test_names: tuple[str, ...] = ("test", "tester", "test user", "test account", "testuser")
+    bulk_limit_mads: int = Field(default=10, ge=1)  # median absolute deviations above the median
+    is_staff: Rule = "leave_out"
+    is_test: Rule = "leave_out"
+    is_bulk_buyer: Rule = "keep"
+    duplicate_lines: Literal["keep", "count_once"] = "keep"
+
+    @field_validator("staff_email_domains", "test_names")
+    @classmethod
+    def plain(cls, words: tuple[str, ...]) -> tuple[str, ...]:
+        """As they are compared: lower case, nothing around them."""
+        return tuple(word.strip().lower() for word in words)
+
+    @property
+    def left_out(self) -> list[str]:
+        """The flags of those whom training leaves out."""
+        return [flag for flag in FLAGS if getattr(self, flag) == "leave_out"]
+
+
 class Domain(Strict):
     """One business: its clock, its money, its windows."""
 
@@ -76,6 +103,7 @@ class Domain(Strict):
     purchase_window_days: int = Field(default=30, ge=1)
     consent_default: Literal["allowed", "denied"] = "allowed"
     test_order_statuses: tuple[str, ...] = ("cancelled", "quote", "deleted")
+    noise: Noise = Noise()
     segments: Segments
     lists: Lists = Lists()
     identity: Identity = Identity()

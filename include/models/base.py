@@ -16,7 +16,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import QuantileTransformer, StandardScaler
 from threadpoolctl import threadpool_limits
 
-from include import profile
+from include import domains, profile
 from include.domains import Domain
 from include.errors import InputError, NotFittedError
 from include.models.fill import GroupMedian, Interpolated
@@ -79,6 +79,16 @@ def groups() -> list[str]:
 def left_out() -> list[str]:
     """The features whose absence leaves a row out of training, never out of the profile."""
     return [column.name for column in profile.features() if column.missing == "leave_out"]
+
+
+def ordinary(profiles: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, int]]:
+    """Of whom models learn, and how many the domain leaves out of it, by flag of noise.
+
+    Who has two flags counts for both.
+    """
+    flags = profiles[domains.load().noise.left_out].fillna(value=False).astype("bool")
+    counts = {str(flag): int(count) for flag, count in flags.sum().items()}
+    return profiles[~flags.any(axis=1)], counts
 
 
 def _rule(missing: str | None) -> tuple[str, str | None]:

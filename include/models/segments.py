@@ -24,7 +24,7 @@ from include import domains, profile
 from include.errors import InputError
 from include.models import clusters, gate, naming, registry, store
 from include.models.assign import NAME, assign
-from include.models.base import fitted_features, matrix, single_thread
+from include.models.base import fitted_features, matrix, ordinary, single_thread
 from include.models.clusters import Choice, Numbers, Point
 from include.models.gate import Decision, Requirement
 from include.models.registry import Champion, Connection, Metric, ModelRun
@@ -69,10 +69,11 @@ def train(
     if segments is not None and not 2 <= segments <= MOST_SEGMENTS:
         raise InputError(f"segments {segments}: give 2 to {MOST_SEGMENTS}, or none for automatic")
     profiles = profile.frame(folder, as_of).sort_index()
-    values = _values(_buyers(profiles), seed)
+    buyers, left_out = ordinary(_buyers(profiles))
+    values = _values(buyers, seed)
     groups = rfm(profiles)["rfm_segment"].loc[values.index]
     ready = _requirements(values, segments or domains.load().segments.fewest)
-    card = _card(folder, values, segments, seed)
+    card = _card(folder, values, segments, seed) | {"left_out": left_out}
     version = registry.version(NAME, as_of, **card["made_of"])
     if decided := registry.decision(db, version):
         return registry.summary(version, decided)

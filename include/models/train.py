@@ -7,8 +7,9 @@ a later day it would have seen most of that day's answers.
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import partial
 from importlib import metadata
@@ -21,7 +22,14 @@ import pandas as pd
 from include import domains, profile
 from include.errors import InputError
 from include.models import MODELS, Model, drift, gate, labels, metrics, registry, store
-from include.models.base import features, fitted_features, groups, left_out, matrix
+from include.models.base import (
+    features,
+    fitted_features,
+    groups,
+    left_out,
+    matrix,
+    ordinary,
+)
 from include.models.gate import Decision, Requirement
 from include.models.labels import Folds, Span
 from include.models.registry import Champion, Connection, ModelRun
@@ -37,6 +45,7 @@ class Examples:
 
     profiles: pd.DataFrame  # index (as_of, customer_id)
     labels: pd.Series
+    noise: dict[str, int] = field(default_factory=dict)  # flag -> rows that are left out
 
     @property
     def positives(self) -> int:
@@ -46,7 +55,7 @@ class Examples:
     def without(self, names: list[str]) -> "Examples":
         """Only the rows that have a value in each of these columns."""
         whole = self.profiles[names].notna().all(axis=1)
-        return Examples(self.profiles[whole], self.labels[whole])
+        return replace(self, profiles=self.profiles[whole], labels=self.labels[whole])
 
 
 def train(
@@ -155,9 +164,10 @@ def _fit(make: Callable[[], Model], champion: Champion | None, task: Task, seed:
     said = gate.decide(metrics.auc(later.labels, scores), rival, obvious)
     rate = float(past.labels.mean())
     figures = metrics.measure(later.profiles, later.labels, scores, naive, rate=rate)
+    learned = [past, later.without(left_out())]
     published = make().fit(
-        pd.concat([past.profiles, later.profiles]),
-        pd.concat([past.labels, later.labels]),
+        pd.concat([each.profiles for each in learned]),
+        pd.concat([each.labels for each in learned]),
         seed=seed,
     )
     artifact = store.dumps({"published": published.pipeline, "tested": tested.pipeline})
@@ -181,12 +191,16 @@ def examples(
 ) -> Examples:
     """The eligible customers of each day with their labels, at most ``most`` rows in all.
 
-    Where there are more, each day gives the same number, drawn at random.
+    Noise is left out where the domain says so, on the test day too: nobody asks how well the
+    staff's own orders are foreseen. Where there are more rows, each day gives the same number,
+    drawn at random.
     """
-    profiles, answers = {}, {}
+    profiles, answers, noise = {}, {}, Counter[str]()
     for day in dates:
         dated = profile.frame(folder, day)
-        dated = dated.loc[model.ineligible(dated).isna(), [*features(), *groups()]].sort_index()
+        dated, counts = ordinary(dated[model.ineligible(dated).isna()])
+        noise.update(counts)
+        dated = dated[[*features(), *groups()]].sort_index()
         share = most // len(dates)
         if len(dated) > share:
             drawn = np.random.default_rng(seed).choice(len(dated), share, replace=False)
@@ -197,7 +211,7 @@ def examples(
     if not dates:
         empty = pd.DataFrame(columns=[*features(), *groups()], dtype="float64")
         return Examples(empty, pd.Series(dtype="int64"))
-    return Examples(pd.concat(profiles, names=names), pd.concat(answers, names=names))
+    return Examples(pd.concat(profiles, names=names), pd.concat(answers, names=names), dict(noise))
 
 
 def _requirements(
@@ -250,6 +264,7 @@ def _card(
             "seed": seed,
             "libraries": libraries(),
         },
+        "left_out": {"training": past.noise, "test": later.noise},
         "snapshot": str(folder),
         "base_rate": float(past.labels.mean()) if len(past.labels) else None,
         "intended_use": "ranking the shop's own customers for contact and offers",

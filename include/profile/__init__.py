@@ -47,6 +47,8 @@ __all__ = [
 
 log = logging.getLogger(__name__)
 
+PART_LINES = 5_000_000  # customers of so many order lines at a time: sums of more spill to disk
+
 
 def compute(folder: Path, as_of: date, *, base: Path | None = None, threads: int = 2) -> Path:
     """Write ``<folder>/profile_<as_of>.parquet`` and return its path.
@@ -95,14 +97,15 @@ def build(db: duckdb.DuckDBPyConnection, as_of: date, *, base: Path | None = Non
     With ``base`` the snapshot holds the customers of the table ``changed`` alone; the facts of
     everybody else come from there.
     """
-    for theme in THEMES:
-        for name in [name for name, (first, _) in SHARED.items() if first == theme]:
-            db.execute(f"CREATE TEMP TABLE {name} AS {text(name, as_of)}")
-        db.execute(f"CREATE TEMP TABLE theme_{theme} AS {text(theme, as_of)}")
-        _drop(db, [name for name, (_, last) in SHARED.items() if last == theme])
-    found = owners(db, [f"theme_{theme}" for theme in THEMES])
-    db.execute(f"CREATE TEMP TABLE computed AS {facts(found)}")
-    _drop(db, [f"theme_{theme}" for theme in THEMES])
+    lines, *_ = db.execute("SELECT count(*) FROM order_line").fetchone() or [0]
+    parts = -(-lines // PART_LINES) or 1
+    into, found = "CREATE TEMP TABLE computed AS", {}
+    for part in range(parts):
+        if parts > 1:
+            log.info("profile as of %s: part %d of %d", as_of, part + 1, parts)
+            moved.restrict(db, f"WHERE customer_id % {parts} = {part}")
+        found = _compute_facts(db, as_of, into)
+        into = "INSERT INTO computed"
     columns = ", ".join(["customer_id", *found])
     taken = (
         ""
@@ -124,6 +127,19 @@ def build(db: duckdb.DuckDBPyConnection, as_of: date, *, base: Path | None = Non
         f"CREATE VIEW profile AS SELECT facts.*, {', '.join(added)} "
         f"FROM facts LEFT JOIN theme_{LAST} AS p USING (customer_id)"
     )
+
+
+def _compute_facts(db: duckdb.DuckDBPyConnection, as_of: date, into: str) -> dict[str, str]:
+    """Run the themes over the customers that are left in; return the table of each column."""
+    for theme in THEMES:
+        for name in [name for name, (first, _) in SHARED.items() if first == theme]:
+            db.execute(f"CREATE TEMP TABLE {name} AS {text(name, as_of)}")
+        db.execute(f"CREATE TEMP TABLE theme_{theme} AS {text(theme, as_of)}")
+        _drop(db, [name for name, (_, last) in SHARED.items() if last == theme])
+    found = owners(db, [f"theme_{theme}" for theme in THEMES])
+    db.execute(f"{into} {facts(found)}")
+    _drop(db, [f"theme_{theme}" for theme in THEMES])
+    return found
 
 
 def _drop(db: duckdb.DuckDBPyConnection, tables: Sequence[str]) -> None:
@@ -205,7 +221,8 @@ def open_snapshot(
     with duck.opened(f"profile: {folder}", threads=threads, beside=Path(folder)) as (db, scratch):
         db.execute("SET preserve_insertion_order = false")  # the profile is sorted at its end
         for entity, path in place.files(Path(folder)).items():
-            db.execute(f"CREATE VIEW {entity} AS FROM read_parquet({duck.quoted(path)})")
+            db.execute(f"CREATE VIEW every_{entity} AS FROM read_parquet({duck.quoted(path)})")
+            db.execute(f"CREATE VIEW {entity} AS FROM every_{entity}")
         mapped = bool(manifest["consent_mapped"])
         db.execute(f"CREATE VIEW manifest AS SELECT {mapped} AS consent_mapped")
         yield db, scratch

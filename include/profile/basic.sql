@@ -1,5 +1,5 @@
 -- Who the customer is, by the records that had signed up before as_of. Its rows are the profile's:
--- everyone who had signed up (or whose sign-up is unknown), or had ordered.
+-- everyone who had signed up (or whose sign-up is unknown), or had ordered. And what of it is noise.
 WITH record AS (
     SELECT customer.*, signup_on IS NULL OR signup_on < {as_of} AS known,
            row_number() OVER (PARTITION BY customer_id ORDER BY signup_on DESC NULLS LAST,
@@ -25,11 +25,18 @@ WITH record AS (
            (array_agg(is_company ORDER BY place)
                 FILTER (WHERE known AND is_company IS NOT NULL))[1] AS is_company,
            (array_agg(birth_year ORDER BY place)
-                FILTER (WHERE known AND birth_year IS NOT NULL))[1] AS birth_year
+                FILTER (WHERE known AND birth_year IS NOT NULL))[1] AS birth_year,
+           bool_or(is_staff) FILTER (WHERE known) AS is_staff,
+           bool_or(is_test) FILTER (WHERE known) AS is_test
     FROM record
     GROUP BY customer_id
 ), buyer AS (
     SELECT customer_id, true AS has_ordered FROM placed GROUP BY customer_id
+), passed_over AS (
+    SELECT customer_id, count(*) AS left_out_order_count
+    FROM customer_order
+    WHERE is_left_out AND ordered_on < {as_of}
+    GROUP BY customer_id
 ), answer AS (  -- at the same moment a no counts more than a yes
     SELECT customer_id, max(given_on) AS last_consent_date,
            (array_agg(granted ORDER BY given_at DESC NULLS LAST, granted)
@@ -41,7 +48,7 @@ WITH record AS (
     GROUP BY customer_id
 ), person AS (
     SELECT customer_id, country, region, city, language, gender, is_company, signup_date, sources,
-           record_count, extract(year FROM {as_of}) - birth_year AS age,
+           record_count, is_staff, is_test, extract(year FROM {as_of}) - birth_year AS age,
            (SELECT bool_or(consent_mapped) FROM manifest) AS consent_mapped
     FROM described FULL JOIN buyer USING (customer_id)
     WHERE has_ordered OR first_signup IS NULL OR first_signup < {as_of}
@@ -58,5 +65,10 @@ SELECT customer_id, country, region, city, language, gender, is_company, signup_
             WHEN age >= 65 THEN '65+' END AS age_band,
        CASE WHEN consent_mapped THEN coalesce(marketing, false) END AS consent_marketing,
        CASE WHEN consent_mapped THEN coalesce(personalisation, false) END AS consent_personalisation,
-       last_consent_date
-FROM person LEFT JOIN answer USING (customer_id)
+       last_consent_date,
+       -- a flag is never null: whoever asks for those without it must not lose the others
+       coalesce(is_staff, false) AS is_staff, coalesce(is_test, false) AS is_test,
+       coalesce(left_out_order_count, 0) AS left_out_order_count
+FROM person
+LEFT JOIN answer USING (customer_id)
+LEFT JOIN passed_over USING (customer_id)

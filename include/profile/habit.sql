@@ -18,6 +18,7 @@ WITH timed AS (
            max(count(*)) OVER (PARTITION BY customer_id) AS top_orders
     FROM customer_order
     WHERE ordered_on < {as_of} AND customer_id IS NOT NULL AND channel IS NOT NULL
+        AND is_left_out IS NOT TRUE
     GROUP BY customer_id, channel
 ), reached AS (
     SELECT customer_id, count(*) AS channel_count,

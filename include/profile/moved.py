@@ -20,7 +20,7 @@ DATED = {
     ("feedback", "given_on"): (0, 365),
     ("consent", "given_on"): (0,),
 }
-# The order lines are read three times, so they are kept: what the profile's SQL reads of them.
+# What the profile's SQL reads of the order lines.
 LINE = (
     "customer_id, order_id, product_id, is_product, ordered_at, ordered_on, quantity, discount, "
     "amount"
@@ -59,14 +59,24 @@ def narrow(db: duckdb.DuckDBPyConnection, as_of: date, base_day: date, *, touche
         log.info("%d of %d customers changed: all are computed", changed, everyone)
         return False
     log.info("%d of %d customers changed and are computed", changed, everyone)
-    for entity in dict.fromkeys(entity for entity, _ in DATED):
-        db.execute(f"ALTER VIEW {entity} RENAME TO every_{entity}")
-        kind, columns = ("TEMP TABLE", LINE) if entity == "order_line" else ("VIEW", "*")
-        db.execute(
-            f"CREATE {kind} {entity} AS "
-            f"SELECT {columns} FROM every_{entity} SEMI JOIN changed USING (customer_id)"
-        )
+    restrict(db, "SEMI JOIN changed USING (customer_id)", kept=True)
     return True
+
+
+def restrict(db: duckdb.DuckDBPyConnection, which: str, *, kept: bool = False) -> None:
+    """Leave in the entities of an open snapshot those of some customers; again at will.
+
+    Parameters
+    ----------
+    which : what stands behind FROM, as ``WHERE customer_id % 4 = 1``.
+    kept : keep the order lines, which are read three times; worth it where they are few.
+    """
+    for entity in dict.fromkeys(entity for entity, _ in DATED):
+        lines = kept and entity == "order_line"
+        kind, columns = ("TEMP TABLE", LINE) if lines else ("VIEW", "*")
+        db.execute(
+            f"CREATE OR REPLACE {kind} {entity} AS SELECT {columns} FROM every_{entity} {which}"
+        )
 
 
 def _between(column: str, one: date, other: date, windows: tuple[int, ...]) -> str:

@@ -36,7 +36,7 @@ WITH dated AS (
 ), middle AS (
     SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY largest_order_value) AS value FROM facts
 ), bulk AS (  -- as decimals; null without buyers
-    SELECT max(value) + 10 * percentile_disc(0.5)
+    SELECT max(value) + {bulk_limit_mads} * percentile_disc(0.5)
                WITHIN GROUP (ORDER BY abs(largest_order_value - value)) AS above
     FROM facts CROSS JOIN middle
 )

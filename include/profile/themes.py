@@ -10,7 +10,7 @@ from typing import Literal
 
 import duckdb
 
-from include import contracts
+from include import contracts, domains
 from include.contracts import Column
 from include.errors import ConfigError, InputError
 
@@ -48,13 +48,18 @@ EPOCH = {  # whole seconds since 1970, so that sums are exact
 def text(name: str, as_of: date, engine: Engine = "duckdb") -> str:
     """Return ``<name>.sql`` with its macros filled in.
 
-    They are {as_of}, a DATE, and {epoch(x)}, the whole seconds since 1970 of a timestamp.
+    They are {as_of}, a DATE, {epoch(x)}, the whole seconds since 1970 of a timestamp, and the
+    domain's {bulk_limit_mads}.
     """
     query = (HERE / f"{name}.sql").read_text(encoding="utf-8")
     query = query.replace("{as_of}", f"DATE '{as_of:%Y-%m-%d}'")
+    query = query.replace("{bulk_limit_mads}", str(domains.load().noise.bulk_limit_mads))
     query = re.sub(r"\{epoch\((.+?)\)\}", EPOCH[engine], query)
     if odd := re.search(r"\{[^}]*\}?", query):
-        raise ConfigError(f"profile/{name}.sql: {odd[0]}: the macros are {{as_of}}, {{epoch(x)}}")
+        raise ConfigError(
+            f"profile/{name}.sql: {odd[0]}: the macros are {{as_of}}, {{epoch(x)}}, "
+            "{bulk_limit_mads}"
+        )
     return query
 
 
@@ -128,8 +133,9 @@ def owners(
 
 
 def recipe() -> str:
-    """A hash of all that decides the profile but the snapshot: SQL text and contract."""
+    """A hash of all that decides the profile but the snapshot: SQL text, contract and domain."""
     names = [*SHARED, *THEMES, LAST]
     texts = [(HERE / f"{name}.sql").read_text(encoding="utf-8") for name in names]
     columns = [(column.name, column.type, column.missing) for column in features()]
-    return hashlib.sha256(json.dumps([texts, columns, EPOCH]).encode()).hexdigest()
+    limit = domains.load().noise.bulk_limit_mads
+    return hashlib.sha256(json.dumps([texts, columns, EPOCH, limit]).encode()).hexdigest()

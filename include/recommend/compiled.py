@@ -66,7 +66,10 @@ class Compiled:
 
 
 def compile_recipe(recipe: Recipe, data: Interactions) -> Compiled:
-    """Make the table, the history and the popularity of ``recipe``."""
+    """Make the table, the history and the popularity of ``recipe``.
+
+    Everybody has a history; who is left out of training has no part in the rest.
+    """
     table, by_content = item_table(recipe, data)
     history = data.decayed(recipe.history_half_life_days)
     total = history.sum(axis=1)

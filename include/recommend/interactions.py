@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from include import duck
+from include import domains, duck
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -44,18 +44,28 @@ SELECT row_number() OVER (ORDER BY product_id) - 1 AS number, product_id,
        sold.product_id IS NOT NULL OR coalesce(shelf.available_on < {as_of}, FALSE) AS seen
 FROM shelf FULL JOIN (SELECT DISTINCT product_id FROM line) AS sold USING (product_id)
 """
-# Everyone in the profile: signed up before as_of, or nobody knows when, or has ordered.
+# Everyone in the profile: signed up before as_of, or nobody knows when, or has ordered. With the
+# flags of the profile: any record that had signed up by then says so.
 CUSTOMERS = """
 CREATE TEMP TABLE customer AS
-SELECT row_number() OVER (ORDER BY customer_id) - 1 AS number, customer_id
-FROM (
-    SELECT customer_id FROM read_parquet({customer}) WHERE customer_id IS NOT NULL
-    GROUP BY customer_id HAVING coalesce(min(signup_on) < {as_of}, TRUE)
-    UNION
-    SELECT customer_id FROM read_parquet({order_line})
+WITH described AS (
+    SELECT customer_id, coalesce(min(signup_on) < {as_of}, TRUE) AS known,
+           bool_or(is_staff) FILTER (WHERE coalesce(signup_on < {as_of}, TRUE)) AS is_staff,
+           bool_or(is_test) FILTER (WHERE coalesce(signup_on < {as_of}, TRUE)) AS is_test
+    FROM read_parquet({customer})
+    WHERE customer_id IS NOT NULL
+    GROUP BY customer_id
+), buyer AS (
+    SELECT DISTINCT customer_id, TRUE AS has_ordered FROM read_parquet({order_line})
     WHERE customer_id IS NOT NULL AND ordered_on < {as_of}
 )
+SELECT row_number() OVER (ORDER BY customer_id) - 1 AS number, customer_id,
+       coalesce(is_staff, FALSE) AS is_staff, coalesce(is_test, FALSE) AS is_test
+FROM described FULL JOIN buyer USING (customer_id)
+WHERE has_ordered OR known
 """
+# A bulk buyer has bought a product or has not, as anybody: how much of it counts nowhere here.
+FLAGS = ("is_staff", "is_test")
 PURCHASES = """
 WITH numbered AS (
     SELECT row_number() OVER (ORDER BY order_id) - 1 AS number, order_id
@@ -80,7 +90,8 @@ class Interactions:
     """Purchases before ``as_of``: one entry a customer, product and order, in that sequence.
 
     ``customers`` (n,) and ``products`` (m,) ascend; ``offered`` says which products may stand on a
-    list (stock apart), ``seen`` which were known to be on sale before ``as_of``.
+    list (stock apart), ``seen`` which were known to be on sale before ``as_of``; ``noise`` which
+    customers the domain leaves out of training, by flag.
     """
 
     as_of: date
@@ -95,6 +106,7 @@ class Interactions:
     product: Ints
     basket: Ints
     age_days: Ints
+    noise: dict[str, Flags] = field(default_factory=dict)
     kept: dict[str, sparse.csr_array] = field(default_factory=dict)  # makers' tables, once made
 
     @property
@@ -103,9 +115,23 @@ class Interactions:
         return len(self.customers), len(self.products)
 
     @cached_property
+    def left_out(self) -> Flags:
+        """(customers,) whose purchases teach nothing; they get their lists all the same."""
+        flags = [*self.noise.values(), np.zeros(len(self.customers), dtype=bool)]
+        return np.asarray(np.logical_or.reduce(flags), dtype=bool)
+
+    @cached_property
     def bought(self) -> sparse.csr_array:
         """Customers x products, 1.0 where bought."""
         return _matrix(self.customer, self.product, None, self.shape)
+
+    @cached_property
+    def learned(self) -> sparse.csr_array:
+        """``bought``, the rows of ``left_out`` empty: what tables and popularity are made of."""
+        if not self.left_out.any():
+            return self.bought
+        taught = self._taught
+        return _matrix(self.customer[taught], self.product[taught], None, self.shape)
 
     def decayed(self, half_life_days: float) -> sparse.csr_array:
         """Customers x products: sum over orders of 2^(-age / half-life)."""
@@ -114,20 +140,26 @@ class Interactions:
 
     @cached_property
     def baskets(self) -> sparse.csr_array:
-        """Orders x products, 1.0 where the order holds the product."""
-        orders = int(self.basket.max(initial=-1)) + 1
-        return _matrix(self.basket, self.product, None, (orders, self.shape[1]))
+        """Orders x products, 1.0 where the order holds the product; none of ``left_out``."""
+        orders, taught = int(self.basket.max(initial=-1)) + 1, self._taught
+        shape = orders, self.shape[1]
+        return _matrix(self.basket[taught], self.product[taught], None, shape)
 
     @cached_property
     def buyers(self) -> Ints:
-        """(products,) different customers who bought each."""
-        return np.bincount(self.bought.indices, minlength=self.shape[1]).astype(np.int64)
+        """(products,) different customers who bought each; none of ``left_out``."""
+        return np.bincount(self.learned.indices, minlength=self.shape[1]).astype(np.int64)
 
     def recent_buyers(self, days: int) -> Ints:
-        """(products,) different customers who bought each in the last ``days``."""
-        recent, width = self.age_days <= days, max(1, self.shape[1])
+        """(products,) different customers who bought each in the last ``days``, as ``buyers``."""
+        recent, width = (self.age_days <= days) & self._taught, max(1, self.shape[1])
         pairs = np.unique(self.customer[recent] * width + self.product[recent])
         return np.bincount(pairs % width, minlength=self.shape[1]).astype(np.int64)
+
+    @property
+    def _taught(self) -> Flags:
+        """(entries,) of whom the purchase is."""
+        return np.asarray(~self.left_out[self.customer])
 
 
 def read(folder: Path, as_of: date, *, threads: int = 2) -> Interactions:
@@ -137,8 +169,9 @@ def read(folder: Path, as_of: date, *, threads: int = 2) -> Interactions:
             db.execute(_sql(statement, folder, as_of))
         purchase = db.execute(_sql(PURCHASES, folder, as_of)).fetchnumpy()
         product = db.execute("SELECT * EXCLUDE (number) FROM product ORDER BY number").df()
-        customers = db.execute("SELECT customer_id FROM customer ORDER BY number").fetchnumpy()
+        customers = db.execute("SELECT * FROM customer ORDER BY number").fetchnumpy()
     texts = ("words", "category", "subcategory", "brand")
+    rules = domains.load().noise.left_out
     return Interactions(
         as_of=as_of,
         customers=_ints(customers["customer_id"]),
@@ -153,6 +186,7 @@ def read(folder: Path, as_of: date, *, threads: int = 2) -> Interactions:
         product=_ints(purchase["product"]),
         basket=_ints(purchase["basket"]),
         age_days=_ints(purchase["age_days"]),
+        noise={flag: customers[flag].astype(bool) for flag in FLAGS if flag in rules},
     )
 
 

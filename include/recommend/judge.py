@@ -47,7 +47,8 @@ class Trial:
     """A past day and what was bought in the days after it.
 
     ``bought_new`` and ``bought_any`` are customers x products; ``sample`` numbers the customers who
-    are judged: those who bought something later, at most as many as asked for, evenly spread.
+    are judged: those who bought something later and are not left out of training, at most as many
+    as asked for, evenly spread.
     """
 
     data: Interactions
@@ -68,7 +69,7 @@ def trial(folder: Path, day: date, until: date, *, most: int | None = None) -> T
     later = bought_between(folder, data, until)
     fresh = sparse.csr_array(later - later.multiply(data.bought))
     fresh.eliminate_zeros()
-    sample = np.flatnonzero(np.diff(later.indptr) > 0)
+    sample = np.flatnonzero((np.diff(later.indptr) > 0) & ~data.left_out)
     if most is not None and len(sample) > most:
         sample = sample[np.linspace(0, len(sample) - 1, most).astype(np.int64)]
     return Trial(data, fresh, later, sample)

@@ -195,6 +195,7 @@ def _card(recipe: Recipe | None, test: Trial, folder: Path) -> dict[str, Any]:
         "customers": test.data.shape[0],
         "products": test.data.shape[1],
         "purchases": len(test.data.customer),
+        "left_out": {flag: int(held.sum()) for flag, held in test.data.noise.items()},
         "snapshot": str(folder),
         "libraries": {name: importlib.metadata.version(name) for name in LIBRARIES},
     }
@@ -218,7 +219,7 @@ def _digest(data: Interactions) -> str:
     """A hash of everything that a recipe may look at."""
     digest = hashlib.sha256()
     for numbers in (data.customers, data.customer, data.product, data.basket, data.age_days,
-                    data.offered, data.seen):  # fmt: skip
+                    data.offered, data.seen, data.left_out):  # fmt: skip
         digest.update(numbers.tobytes())
     for texts in (data.products, data.names, *data.features.values()):
         digest.update("\0".join(map(str, texts)).encode())

@@ -166,7 +166,13 @@ def _look(db: Connection, known_at: datetime | None, settled: datetime) -> Momen
     versions.require_past(known_at, now)
     domain = domains.load()
     texts = {entity: (HERE / f"{entity}.sql").read_text(encoding="utf-8") for entity in SCHEMA}
-    values = {"zone": domain.time_zone, "left_out": list(domain.test_order_statuses)}
+    values = {
+        "zone": domain.time_zone,
+        "left_out": list(domain.test_order_statuses),
+        "staff": list(domain.noise.staff_email_domains),
+        "tests": list(domain.noise.test_names),
+        "count_once": domain.noise.duplicate_lines == "count_once",
+    }
     literals = {name: sql.Literal(value) for name, value in values.items()}
     named = {entity: versions.tables(query) for entity, query in texts.items()}
     states = {

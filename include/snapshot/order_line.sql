@@ -11,5 +11,14 @@ LEFT JOIN landing.customer_order o ON (o.source, o.source_id) = (l.source, l.ord
 LEFT JOIN landing.product p ON (p.source, p.source_id) = (l.source, l.product_source_id)
 LEFT JOIN core.identity i ON i.source = l.source
      AND i.source_id = coalesce(l.customer_source_id, o.customer_source_id)
-WHERE l.deleted_at IS NULL AND o.deleted_at IS NULL
+LEFT JOIN (  -- where every line counts, this is empty before anything is read
+    SELECT source, source_id
+    FROM (SELECT d.source, d.source_id, row_number() OVER (
+              PARTITION BY d.source, d.order_source_id, d.customer_source_id, d.product_source_id,
+                  d.ordered_at, d.quantity, d.unit_price, d.discount
+              ORDER BY d.source_id COLLATE "C") AS place
+          FROM landing.order_line d WHERE d.deleted_at IS NULL) AS alike
+    WHERE place > 1 AND {count_once}
+) AS again ON (again.source, again.source_id) = (l.source, l.source_id)
+WHERE l.deleted_at IS NULL AND o.deleted_at IS NULL AND again.source_id IS NULL
   AND (o.status IS NULL OR lower(o.status) <> ALL ({left_out}::text[]))

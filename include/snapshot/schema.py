@@ -23,6 +23,8 @@ SCHEMA: dict[str, pa.Schema] = {
         ("region", TEXT),
         ("country", TEXT),
         ("language", TEXT),
+        ("is_staff", FLAG),  # never null
+        ("is_test", FLAG),  # never null
     ]),
     "product": pa.schema([
         ("product_id", TEXT),
@@ -53,6 +55,7 @@ SCHEMA: dict[str, pa.Schema] = {
         ("currency", TEXT),
         ("total", MONEY),
         ("discount", MONEY),
+        ("is_left_out", FLAG),  # never null; in a state of the domain's test_order_statuses
     ]),
     "order_line": pa.schema([
         ("order_id", TEXT),

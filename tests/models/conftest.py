@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from include import domains
 from include.models.base import features, groups
 from tests.snapshots import write_snapshot
 
@@ -59,6 +60,18 @@ def noise(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for number, day in enumerate(np.flatnonzero(draw.random(DAYS) < 0.01))
     ]
     return write_snapshot(tmp_path_factory.mktemp("noise"), order_line=lines)
+
+
+@pytest.fixture
+def rules(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Change the domain's rules of noise."""
+
+    def say(**changed: str) -> None:
+        domain = domains.load()
+        said = domain.model_copy(update={"noise": domain.noise.model_copy(update=changed)})
+        monkeypatch.setattr(domains, "load", lambda: said)
+
+    return say
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from include.models import clusters, naming, segments, value
 from include.models.assign import described
 from include.models.base import features
 from include.models.clusters import Point
-from tests.models.conftest import AS_OF
+from tests.models.conftest import AS_OF, orders
 from tests.models.test_train import THIN, order
 from tests.snapshots import write_snapshot
 
@@ -120,6 +120,22 @@ def test_segments_are_trained_once_and_everyone_is_in_one(warehouse, habits, tmp
     assert set(table.index) <= {"s1", "s2", "s3", "prospect"}
     assert table["name"].is_unique
     assert table[["rule", "distinguishing_features", "suggested_action"]].notna().all(axis=None)
+
+
+def test_noise_makes_no_segment_but_is_in_one(warehouse, tmp_path):
+    lines = orders(1, 300, lambda customer: 15 if customer % 3 == 0 else 120)
+    customers = [{"customer_id": n, "is_staff": n <= 4, "is_test": n == 9} for n in range(1, 10)]
+    folder = write_snapshot(tmp_path, order_line=lines, customer=customers)
+    segments.train(warehouse, folder, as_of=AS_OF, run_id="r", segments=3)
+    [(card,)] = warehouse.execute("SELECT card FROM ops.model_version").fetchall()
+    buyers = profile.frame(folder, AS_OF)["recency_days"].count()
+    assert (card["left_out"], card["made_of"]["rows"]) == (
+        {"is_staff": 4, "is_test": 1},
+        buyers - 5,
+    )
+    segments.assign(warehouse, folder, AS_OF, tmp_path)
+    members = pd.read_parquet(tmp_path / "customer_segment.parquet").set_index("customer_id")
+    assert members.loc[[1, 2, 3, 4, 9], "segment_key"].isin(["s1", "s2", "s3"]).all()
 
 
 def test_the_keys_of_a_later_training_are_those_of_the_champion(warehouse, habits):

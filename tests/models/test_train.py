@@ -1,11 +1,14 @@
+from datetime import date
+
 import pandas as pd
 import pytest
 
 from include.errors import InputError
 from include.models import MODELS, assign, metrics, registry
+from include.models.purchase import Purchase
 from include.models.score import rank, score
-from include.models.train import train
-from tests.models.conftest import AS_OF
+from include.models.train import examples, train
+from tests.models.conftest import AS_OF, orders
 from tests.snapshots import write_snapshot
 
 
@@ -62,6 +65,77 @@ def order(customer, day, quantity=1):
         "quantity": quantity,
         "unit_price": 10,
     }
+
+
+@pytest.mark.parametrize(
+    ("changed", "learned", "counts"),
+    [
+        ({}, [4, 5], {"is_staff": 4, "is_test": 4}),
+        ({"is_staff": "keep"}, [1, 4, 5], {"is_test": 4}),
+        ({"is_bulk_buyer": "leave_out"}, [4], {"is_staff": 4, "is_test": 4, "is_bulk_buyer": 2}),
+        ({"is_staff": "keep", "is_test": "keep"}, [1, 2, 3, 4, 5], {}),
+    ],
+)
+def test_of_noise_nothing_is_learned_where_the_domain_says_so_and_it_is_counted(
+    tmp_path, rules, changed, learned, counts
+):
+    rules(**changed)
+    flags = {1: (True, False), 2: (False, True), 3: (True, True), 4: (False, False)}
+    folder = write_snapshot(
+        tmp_path,
+        customer=[
+            {"customer_id": n, "is_staff": staff, "is_test": test}
+            for n, (staff, test) in flags.items()
+        ],
+        order_line=[
+            *(order(n, "2026-01-01") for n in flags),
+            {**order(5, "2026-01-01"), "quantity": 99},
+        ],
+    )
+    days = [date(2026, 2, 1), date(2026, 3, 1)]
+    found = examples(Purchase(), folder, days, 30, most=99, seed=0)
+    assert found.labels.index.tolist() == [(day, n) for day in days for n in learned]
+    assert found.noise == counts
+
+
+def test_the_card_counts_who_is_left_out_and_all_of_them_are_scored(warehouse, tmp_path):
+    lines = orders(1, 300, lambda customer: 15 if customer % 3 == 0 else 120)
+    customers = [{"customer_id": 3 * n, "is_staff": n < 5, "is_test": n > 6} for n in range(1, 11)]
+    folder = write_snapshot(tmp_path, order_line=lines, customer=customers)
+    made = train(warehouse, folder, "purchase", as_of=AS_OF, run_id="r")
+    assert made["decision"] == "promoted", made
+    card = registry.champion(warehouse, "purchase").card
+    assert card["left_out"]["test"] == {"is_staff": 4, "is_test": 4}
+    score(warehouse, folder, AS_OF, tmp_path)
+    scored = pd.read_parquet(tmp_path / "customer_score.parquet").set_index("customer_id")
+    assert scored.loc[[3, 6, 9, 12, 21, 24, 27, 30], "score"].notna().all()
+
+
+class Anyone(Purchase):
+    """Also asks of those who never bought, who lack what must be there to learn from."""
+
+    lacking: tuple[int, ...] = ()
+
+    def ineligible(self, profiles):
+        return pd.Series(None, index=profiles.index, dtype="object")
+
+    def naive(self, profiles):
+        return -profiles["recency_days"].fillna(999)
+
+    def fit(self, profiles, labels, *, seed):
+        Anyone.lacking += (int(profiles["recency_days"].isna().sum()),)
+        return super().fit(profiles, labels, seed=seed)
+
+
+def test_neither_fit_learns_from_rows_that_lack_what_must_be_there(
+    warehouse, tmp_path, monkeypatch
+):
+    monkeypatch.setitem(MODELS, "purchase", Anyone)
+    lines = orders(1, 300, lambda customer: 15 if customer % 3 == 0 else 120)
+    customers = [{"customer_id": n} for n in range(301, 311)]
+    folder = write_snapshot(tmp_path, order_line=lines, customer=customers)
+    train(warehouse, folder, "purchase", as_of=AS_OF, run_id="r")
+    assert Anyone.lacking == (0, 0)
 
 
 THIN = {

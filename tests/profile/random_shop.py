@@ -41,7 +41,8 @@ def random_shop(seed: int, *, customers: int = 40, days: int = 420) -> dict[str,
              "source_id": str(n), "signup_on": one_of([day()]), "region": one_of(NAMES),
              "birth_year": one_of([1890, 1950, 1990, 2020, 2030]),
              "gender": one_of(["F", "m"]), "city": one_of(NAMES), "country": one_of(NAMES),
-             "is_company": one_of([True, False])}
+             "is_company": one_of([True, False]), "is_staff": bool(rng.random() < 0.2),
+             "is_test": bool(rng.random() < 0.2)}
             for n in range(customers)
         ],
         "product": [
@@ -50,7 +51,8 @@ def random_shop(seed: int, *, customers: int = 40, days: int = 420) -> dict[str,
             for product in products[1:]
         ],
         "customer_order": [
-            {"order_id": order, "customer_id": buyer, "ordered_at": at, "channel": one_of(NAMES)}
+            {"order_id": order, "customer_id": buyer, "ordered_at": at, "channel": one_of(NAMES),
+             "is_left_out": bool(rng.random() < 0.2)}
             for order, (buyer, at) in buyers.items() if rng.random() < 0.9
         ],
         "order_line": [

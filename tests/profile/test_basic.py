@@ -73,3 +73,34 @@ def test_consent_is_unknown_where_no_source_maps_it(profiled):
     customer = [record(1, "shop")]
     assert profiled("consent_marketing", customer=customer) == [(None,)]
     assert profiled("consent_marketing", customer=customer, consent_mapped=True) == [(False,)]
+
+
+def test_staff_and_test_accounts_are_flagged_by_any_record_that_had_signed_up(profiled, line):
+    assert profiled(
+        "customer_id, is_staff, is_test",
+        customer=[
+            record(1, "shop", "2026-02-01", is_staff=False, is_test=False),
+            record(1, "support", "2026-02-28", is_staff=True, is_test=False),
+            record(2, "shop", None, is_staff=False, is_test=True),
+            record(3, "shop", "2026-02-28", is_staff=False, is_test=False),
+            record(3, "support", "2026-03-01", is_staff=True, is_test=True),
+        ],
+        order_line=[line(4, "a", "2026-02-01")],
+    ) == [(1, True, False), (2, False, True), (3, False, False), (4, False, False)]
+
+
+def test_orders_in_a_state_that_is_left_out_are_counted_and_count_nowhere_else(profiled, line):
+    def order(day, **more):
+        return {"customer_id": 1, "order_id": day, "ordered_on": day, "channel": "web", **more}
+
+    assert profiled(
+        "customer_id, left_out_order_count, order_count, preferred_channel, top_channel_share",
+        customer=[record(1, "shop"), record(2, "shop")],
+        customer_order=[
+            order("2026-02-01", is_left_out=False, channel="store"),
+            order("2026-02-02", is_left_out=True),
+            order("2026-02-28", is_left_out=True),
+            order("2026-03-01", is_left_out=True),
+        ],
+        order_line=[line(1, "2026-02-01", "2026-02-01")],
+    ) == [(1, 2, 1, "store", 1), (2, 0, 0, None, None)]

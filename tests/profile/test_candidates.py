@@ -15,13 +15,15 @@ AS_OF, LAST_DAY = date(2026, 3, 2), date(2026, 3, 1)
 REAL_AS_OF = date(2011, 9, 10)
 ALIKE = 0.999
 # The real shop's file has no interactions, ratings, consents, categories, brands, channels,
-# discounts or sign-ups, of a person the country alone, and of tickets the cancellations alone.
+# discounts or sign-ups, of a person the country alone (no name, no e-mail), and of tickets the
+# cancellations alone, which are orders of their own: none is in a state that is left out.
 LACKING = """region city language age_band gender is_company signup_date consent_marketing
     consent_personalisation last_consent_date discount_share discounted_line_share top_category
     top_category_share category_count category_entropy top_brand top_brand_share brand_count
     preferred_channel top_channel_share channel_count last_category previous_category
     top_need_category first_answer_hours_mean first_answer_hours_longest solve_hours_mean
-    reopened_tickets reopened_share tenure_days signup_to_order_days city_customers"""
+    reopened_tickets reopened_share tenure_days signup_to_order_days city_customers
+    is_staff is_test left_out_order_count"""
 LACKING_THEMES = ("rating", "visit", "view", "cart", "mail", "campaign")
 
 
@@ -50,14 +52,22 @@ def taken(postgres_url, deployed_template, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def generated(taken):
-    """The profile of a generated CRM."""
+def generated_shop(taken, tmp_path_factory):
+    """The snapshot of a generated CRM, and the truth about its records."""
+    truth = tmp_path_factory.mktemp("truth") / "truth.json"
 
     def fill(shop, support):
         now = datetime(2026, 3, 2, tzinfo=UTC)
-        crm.generate(shop, support, customers=2000, days=600, last_day=LAST_DAY, now=now)
+        crm.generate(shop, support, customers=2000, days=600, last_day=LAST_DAY, now=now,
+                     truth=truth)  # fmt: skip
 
-    return profile.frame(taken(fill), AS_OF)
+    return taken(fill), pd.read_parquet(truth.with_suffix(".record.parquet"))
+
+
+@pytest.fixture(scope="module")
+def generated(generated_shop):
+    """Its profile."""
+    return profile.frame(generated_shop[0], AS_OF)
 
 
 def constant(profiles: pd.DataFrame) -> set[str]:
@@ -67,6 +77,20 @@ def constant(profiles: pd.DataFrame) -> set[str]:
 def test_there_are_at_least_80_features_and_none_is_constant(generated):
     assert len(generated.columns) >= 80
     assert constant(generated) == set()
+
+
+@pytest.mark.parametrize("flag", ["is_staff", "is_test"])
+def test_the_planted_staff_and_test_accounts_are_flagged_and_nobody_else(generated_shop, flag):
+    folder, truth = generated_shop
+    records = pd.read_parquet(folder / "customer.parquet")
+    records = records.merge(truth, on=["source", "source_id"], suffixes=("", "_planted"))
+    flagged = set(records.loc[records[flag], "person"])
+    planted = set(records.loc[records[f"{flag}_planted"], "person"])
+    assert flagged <= planted
+    assert len(flagged) >= 0.7 * len(planted) > 2  # who left no e-mail, or another one, is missed
+    found = profile.frame(folder, AS_OF)
+    customers = records.loc[records[flag], "customer_id"].unique()
+    assert set(found.index[found[flag]]) == set(customers)
 
 
 def test_no_two_candidates_of_models_say_the_same(generated):

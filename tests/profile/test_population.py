@@ -1,5 +1,7 @@
 import pytest
 
+from include import domains
+
 
 @pytest.mark.parametrize(
     ("days", "stage"),
@@ -26,6 +28,18 @@ def test_a_single_order_far_beyond_what_is_usual_is_flagged_and_stays(profiled, 
         (False, 3),
         (True, 1),
     ]
+
+
+@pytest.mark.parametrize(("limit", "flagged"), [(10, True), (300, False)])
+def test_how_far_beyond_what_is_usual_is_for_the_domain_to_say(
+    profiled, line, monkeypatch, limit, flagged
+):
+    domain = domains.load()
+    noise = domain.noise.model_copy(update={"bulk_limit_mads": limit})
+    monkeypatch.setattr(domains, "load", lambda: domain.model_copy(update={"noise": noise}))
+    usual = [line(n, f"o{n}", "2026-02-01", price=10 + n) for n in range(9)]
+    once = [line(21, "big", "2026-02-01", price=500)]  # median 14, of the deviations 2
+    assert profiled("is_bulk_buyer", order_line=[*usual, *once])[-1] == (flagged,)
 
 
 def test_customers_of_the_same_city_and_of_the_commonest_country_are_told(profiled):

@@ -50,6 +50,16 @@ def test_an_empty_company_gets_an_empty_profile(tmp_path):
     assert len(profile.frame(write_snapshot(tmp_path), AS_OF)) == 0
 
 
+def test_part_by_part_gives_the_same_file(tmp_path, monkeypatch):
+    made, shop = [], random_shop(5)
+    for name, parts in [("whole", 1), ("parts", 3)]:
+        monkeypatch.setattr(profile, "PART_LINES", len(shop["order_line"]) // parts)
+        made.append(profile.compute(write_snapshot(tmp_path / name, **shop), AS_OF))
+    whole, parts = made
+    assert pq.read_metadata(whole).num_rows > 3
+    assert parts.read_bytes() == whole.read_bytes()
+
+
 def test_everyone_is_there_once_in_order(tmp_path):
     shop = random_shop(2)
     found = profile.frame(write_snapshot(tmp_path, **shop), AS_OF).index

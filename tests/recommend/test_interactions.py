@@ -55,6 +55,27 @@ def test_the_customers_are_those_of_the_profile(tmp_path):
     assert read(folder, AS_OF).customers.tolist() == [1, 3, 4]
 
 
+def test_staff_and_test_accounts_are_told_by_the_records_known_on_the_day(tmp_path):
+    folder = write_snapshot(
+        tmp_path / "s",
+        customer=[
+            {"customer_id": 1, "is_staff": True},
+            {"customer_id": 2, "is_test": True, "signup_on": "2026-02-28"},
+            {"customer_id": 3, "source": "shop", "signup_on": "2026-02-28"},
+            {"customer_id": 3, "source": "support", "is_staff": True, "signup_on": "2026-03-01"},
+        ],
+        order_line=[line(n, 0, "2026-02-01") for n in (1, 3, 4)],
+    )
+    data = read(folder, AS_OF)
+    assert {flag: held.tolist() for flag, held in data.noise.items()} == {
+        "is_staff": [True, False, False, False],
+        "is_test": [False, True, False, False],
+    }
+    assert data.bought.toarray().tolist() == [[1], [0], [1], [1]]
+    assert data.learned.toarray().tolist() == [[0], [0], [1], [1]]
+    assert data.buyers.tolist() == data.recent_buyers(30).tolist() == [2]
+
+
 def said(customer, granted, at, purpose="personalisation"):
     return {"customer_id": customer, "purpose": purpose, "granted": granted, "given_at": at}
 

@@ -33,6 +33,22 @@ def test_the_product_missing_from_the_own_colour_comes_first(lists, maker):
     assert {n: of(table, n)[0] for n in range(20)} == {n: f"p{p[0]}" for n, p in missing.items()}
 
 
+@pytest.mark.parametrize(("staff", "alike"), [(False, True), (True, False)])
+def test_what_staff_buys_teaches_nothing_and_they_get_their_lists(lists, staff, alike):
+    tables = checkerboard()
+    tables["customer"] += [{"customer_id": n, "is_staff": staff} for n in range(20, 40)]
+    tables["product"].append(product(8, name="uniform"))
+    tables["order_line"] += [
+        line(n, p, "2026-02-20", "o") for n in range(20, 40) for p in (0, 1, 8)
+    ]
+    table, similar, _ = lists(tables)
+    after = similar[similar["product_id"] == "p0"]["similar_product_id"].tolist()
+    assert ("p1" in after) is alike
+    assert (of(table, 2)[0] == "p8") is alike
+    assert set(of(table, 20, "repeat")) == {"p0", "p1", "p8"}
+    assert len(of(table, 20)) == 5
+
+
 def test_columns_and_types_are_those_of_the_contracts(lists, tmp_path):
     lists(checkerboard())
     arrow = {"bigint": "int64", "text": "string", "integer": "int32", "double precision": "double"}

@@ -102,6 +102,15 @@ def test_a_better_recipe_is_promoted_once_and_makes_the_lists(warehouse, planted
     assert recommend.lists(planted, AS_OF, champion.card, tmp_path)["recommendation"] > 0
 
 
+def test_the_card_counts_whose_purchases_taught_nothing(warehouse, tmp_path):
+    tables = colours()
+    tables["customer"] = [{"customer_id": n, "is_test": n < 5} for n in range(160)]
+    folder = write_snapshot(tmp_path, **tables)
+    recommend.train(warehouse, folder, as_of=AS_OF, run_id="r")
+    card = registry.champion(warehouse, "recommend").card
+    assert card["left_out"] == {"is_staff": 0, "is_test": 5}
+
+
 def test_an_equal_challenger_does_not_replace_the_champion(warehouse, planted):
     recommend.train(warehouse, planted, as_of=AS_OF, run_id="one")
     with warehouse.transaction():

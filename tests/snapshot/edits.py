@@ -76,7 +76,8 @@ def _edit(db: psycopg.Connection, rng: np.random.Generator, at: datetime) -> Non
     match rng.integers(0, 11):
         case 0:
             land(db, "customer", of("c", RECORDS), at, city=of("town", 3, 0.2), signup_at=one(day),
-                 gender=one("f", "m"), country=one("NO", "SE"), deleted_at=gone)  # fmt: skip
+                 gender=one("f", "m"), country=one("NO", "SE"), first_name=one("Test", null=0.7),
+                 email=one("ada@staff.example", null=0.7), deleted_at=gone)  # fmt: skip
         case 1:
             land(db, "product", product, at, name=of("thing", 2), in_stock=one(True, False),
                  category=of("kind", 3, 0.2), brand=of("brand", 2, 0.2), price=one(1, 5, 20),

@@ -18,6 +18,7 @@ import pytest
 from include import domains, snapshot
 from include.errors import InputError, QualityError, ResourceError
 from include.snapshot.schema import SCHEMA
+from tests.snapshot.edits import START, land
 
 
 @pytest.fixture
@@ -47,10 +48,72 @@ def test_lines_have_their_customer_and_what_was_not_meant_is_left_out(company, t
         ("shop:o3", None, "shop:P", Decimal("7")),
     ]
     assert rows(folder, "order_line", "is_product") == [(True,), (False,), (True,), (True,)]
-    assert rows(folder, "customer_order", "order_id", "customer_id", "total") == [
-        ("shop:o1", 1, Decimal("5.5")),
-        ("shop:o3", None, Decimal("7")),
+
+
+def test_orders_that_were_not_meant_are_there_with_a_flag_and_deleted_ones_are_not(
+    company, tmp_path
+):
+    company.execute("UPDATE landing.customer_order SET deleted_at = now() WHERE source_id = 'o3'")
+    company.commit()
+    folder = snapshot.take(company, tmp_path, run_id="r")
+    assert rows(folder, "customer_order", "order_id", "customer_id", "total", "is_left_out") == [
+        ("shop:o1", 1, Decimal("5.5"), False),
+        ("shop:o2", 1, Decimal("9"), True),
     ]
+
+
+@pytest.fixture
+def noise(monkeypatch):
+    """Change what the domain says of noise."""
+
+    def say(**rules):
+        domain = domains.load()
+        changed = domain.model_copy(update={"noise": domain.noise.model_copy(update=rules)})
+        monkeypatch.setattr(domains, "load", lambda: changed)
+
+    return say
+
+
+ACCOUNTS = [  # what the record says, is_staff, is_test
+    ({"email": "Ada@STAFF.example "}, True, False),
+    ({"email": "ada@mail.staff.example"}, False, False),
+    ({"email": "staff.example"}, False, False),
+    ({"first_name": "Test", "last_name": "Evans"}, False, True),
+    ({"first_name": "Ada", "last_name": "TESTER "}, False, True),
+    ({"full_name": " Test Account"}, False, True),
+    ({"first_name": "Quality", "last_name": "Check"}, False, True),
+    ({"email": "test@mail.example"}, False, True),
+    ({"email": "Test+17@mail.example"}, False, True),
+    ({"email": "test@test"}, False, False),
+    ({"email": "contest@mail.example", "first_name": "Testa"}, False, False),
+    ({}, False, False),
+]
+
+
+def test_staff_and_test_accounts_are_flagged_by_what_itself_stays_behind(
+    empty_company, noise, tmp_path
+):
+    noise(staff_email_domains=("staff.example",),
+          test_names=("test", "tester", "test account", "quality check"))  # fmt: skip
+    for number, (said, _, _) in enumerate(ACCOUNTS):
+        land(empty_company, "customer", f"{number:02}", START, **said)
+    empty_company.commit()
+    folder = snapshot.take(empty_company, tmp_path, run_id="r")
+    expected = [(staff, test) for _, staff, test in ACCOUNTS]
+    assert rows(folder, "customer", "is_staff", "is_test") == expected
+
+
+@pytest.mark.parametrize(("policy", "quantities"), [("keep", [2, 2, 5]), ("count_once", [2, 5])])
+def test_a_line_with_a_key_of_its_own_is_a_line_unless_the_domain_counts_alike_ones_once(
+    empty_company, noise, tmp_path, policy, quantities
+):
+    noise(duplicate_lines=policy)
+    for number, quantity in enumerate((2, 2, 5)):
+        land(empty_company, "order_line", f"l{number}", START, order_source_id="o", line_no=number,
+             product_source_id="p", ordered_at=START, quantity=quantity, unit_price=1)  # fmt: skip
+    empty_company.commit()
+    folder = snapshot.take(empty_company, tmp_path, run_id="r")
+    assert rows(folder, "order_line", "quantity") == [(Decimal(n),) for n in quantities]
 
 
 def test_records_share_their_customer_and_deleted_ones_are_left_out(company, tmp_path):
@@ -97,7 +160,7 @@ def test_the_manifest_says_what_is_in_the_folder(company, tmp_path):
         "rows": {
             "customer": 2,
             "product": 2,
-            "customer_order": 2,
+            "customer_order": 3,
             "order_line": 4,
             "interaction": 1,
             "ticket": 1,

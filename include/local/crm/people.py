@@ -49,6 +49,8 @@ ACCOUNT_SHARE, SUPPORT_ONLY_SHARE = 0.75, 0.03
 MEMBER_SHARE, MEMBER_KNOWN_SHARE = 0.45, 0.8
 HOPELESS_SHARE = 0.05
 """Other records that keep nothing to recognise their person by."""
+STAFF_DOMAIN = "staff.example"
+TEST_NAME = "Tester"  # not Test: that word is also a split of bi.model_metric
 
 
 @dataclass
@@ -87,6 +89,16 @@ def scrambled(number: Array) -> Array:
     return np.asarray(number.astype(np.int64) * 4_999_999 % 7_999_993)
 
 
+def is_staff(number: Array) -> Array:
+    """Who works for the shop, and buys there: every 400th person."""
+    return np.asarray(number % 400 == 40)
+
+
+def is_test(number: Array) -> Array:
+    """Which accounts somebody made to try the shop: every 500th person, called ``TEST_NAME``."""
+    return np.asarray(number % 500 == 100)
+
+
 def _phones(number: Array) -> Array:
     digits = [f"{2_000_000 + n:07d}" for n in scrambled(number).tolist()]
     return np.array([f"+1 555 {d[:3]} {d[3:]}" for d in digits], dtype=object)
@@ -101,15 +113,17 @@ def identities(number: Array, rng: np.random.Generator) -> Identity:
     """Draw who people are, as their own true record has it."""
     n = len(number)
     first = np.array(FIRST, dtype=object)[rng.integers(0, len(FIRST), n)]
+    first[is_test(number)] = TEST_NAME
     stems = [f"{start}{end}-Demo" for start in STARTS for end in ENDS]
     last = np.array(stems, dtype=object)[rng.integers(0, len(stems), n)]
-    domain = rng.integers(0, 3, n)
-    easy_first = {name: plain(name) for name in FIRST}
+    domain = np.array(DOMAINS, dtype=object)[rng.integers(0, len(DOMAINS), n)]
+    domain[is_staff(number)] = STAFF_DOMAIN
+    easy_first = {name: plain(name) for name in (*FIRST, TEST_NAME)}
     easy_last = {name: plain(name) for name in stems}
     email = np.array(
         [
-            f"{easy_first[f]}.{easy_last[s]}{k}@{DOMAINS[d]}"
-            for f, s, k, d in zip(first, last, number.tolist(), domain.tolist(), strict=True)
+            f"{easy_first[f]}.{easy_last[s]}{k}@{d}"
+            for f, s, k, d in zip(first, last, number.tolist(), domain, strict=True)
         ],
         dtype=object,
     )

@@ -1,7 +1,8 @@
 """What was planted in the demo CRM, and the best score that any method could reach on it.
 
 Only tests read it. ``truth.json`` holds noise, bounds, dirt and the planted product pairs; beside
-it lie ``truth.person.parquet`` (one row a person) and ``truth.record.parquet`` (who is who).
+it lie ``truth.person.parquet`` (one row a person) and ``truth.record.parquet`` (who is who, and
+whose are the accounts of staff and those made to try things).
 """
 
 import json
@@ -192,6 +193,8 @@ def _who_is_who(plan: Plan, known: Records) -> pd.DataFrame:
             "source_id": keys,
             "person": identity.number[there],
             "hopeless": identity.hopeless[there],
+            "is_staff": people.is_staff(identity.number[there]),
+            "is_test": people.is_test(identity.number[there]),
         })
         for source, keys, identity, there in parts
     ])  # fmt: skip

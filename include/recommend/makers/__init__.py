@@ -1,8 +1,9 @@
 """The ways to an item-item table. Each is one file with one function, and one line in ``MAKERS``.
 
-A maker takes the purchases and gives a CSR, products x products: row = bought, column =
-recommended, no negative entry, an empty diagonal, at most ``neighbours`` entries a row. Its own
-parameters have defaults; ``GRID`` lists the settings that training tries.
+A maker takes the purchases of those who are not left out (``learned``, ``baskets``, ``buyers``)
+and gives a CSR, products x products: row = bought, column = recommended, no negative entry, an
+empty diagonal, at most ``neighbours`` entries a row. Its own parameters have defaults; ``GRID``
+lists the settings that training tries.
 """
 
 from collections.abc import Callable, Mapping

@@ -20,6 +20,6 @@ def cosine(
     row, column = buyers**balance, buyers ** (1 - balance)
     blocks = (
         both / (row[start : start + len(both), None] * column + shrink)
-        for start, both in gram_blocks(data.bought)
+        for start, both in gram_blocks(data.learned)
     )
     return pruned(blocks, len(buyers), neighbours)

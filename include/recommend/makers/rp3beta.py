@@ -17,10 +17,10 @@ def rp3beta(
     row is brought to 1. After Paudel et al., ACM TiiS 7(1), 2017.
     """
     buyers = np.maximum(1.0, data.buyers)
-    walk = data.bought.copy()
+    walk = data.learned.copy()
     degree = np.diff(walk.indptr)
     walk.data = np.repeat(np.maximum(1.0, degree) ** -alpha, degree)
-    blocks = (reached / buyers**beta for _, reached in gram_blocks(data.bought, walk))
+    blocks = (reached / buyers**beta for _, reached in gram_blocks(data.learned, walk))
     table = pruned(blocks, len(buyers), neighbours)
     total = np.maximum(table.sum(axis=1), np.finfo(float).tiny)
     table.data /= np.repeat(total, np.diff(table.indptr))
