@@ -173,17 +173,19 @@ def rollback():
         "record": Param(
             type="string",
             title="Record",
-            description="One record of the pair, as source:source_id.",
+            description="As the Portrait page shows it: source:source_id, such as shop:1042.",
         ),
         "other": Param(
-            type="string", title="Other record", description="The other one, as source:source_id."
+            type="string",
+            title="Other record",
+            description="Also as source:source_id. Which of the two comes first is all the same.",
         ),
         "decision": Param(
             type="string",
             enum=["confirmed", "split"],
             values_display={"confirmed": "one person", "split": "two people"},
             title="Decision",
-            description="Whether the two records are one person.",
+            description="The next run of profile acts on it. To change it later, answer again.",
         ),
     },
     tags=["operate"],

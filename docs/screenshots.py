@@ -37,7 +37,7 @@ QUIET = [
 ]
 WIDTH, PATIENCE_SECONDS = 1440, 60
 PAGE_READY = "document.querySelector('iframe')?.contentDocument?.querySelector('main') != null"
-PAGE_HEIGHT = "Math.min(1390, document.querySelector('iframe').contentDocument.body.scrollHeight)"
+PAGE_HEIGHT = "Math.min(1530, document.querySelector('iframe').contentDocument.body.scrollHeight)"
 GRAPH_READY = "document.querySelectorAll('.react-flow__node').length > 1"
 GRAPH_ONLY = """document.head.insertAdjacentHTML('beforeend', `<style>
     [data-panel] ~ [data-panel], .resize-handle, .react-flow__minimap { display: none }

@@ -1,5 +1,6 @@
 """The Portrait page: who may read it, and what it says of the warehouse."""
 
+import re
 import subprocess
 import sys
 from datetime import date
@@ -10,6 +11,7 @@ import pytest
 
 from include import connections
 from tests import airflow_home
+from tests.faults.scene import postgres_url
 
 TABLES = """
 CREATE SCHEMA bi;
@@ -67,7 +69,12 @@ INSERT INTO bi.pipeline_run (run_id, dag, status, recorded_at, message, rows_in,
     ('d', 'reconcile_shop', 'success', '2026-03-01 04:00+00', NULL, 40, 80, NULL, 7);
 INSERT INTO bi.load VALUES ('d', 2), ('d', 1), ('b', NULL);
 """
-DAGS = [("ingest_shop", "ingest.py"), ("publish", "publish.py"), ("another", "another.py")]
+DAGS = [  # name, file, and how Airflow sums up and describes its timetable
+    ("ingest_shop", "ingest.py", "0 4 * * 0", "At 04:00, only on Sunday"),
+    ("publish", "publish.py", "Asset", "Triggered by assets"),
+    ("review", "operate.py", "None", "Never, external triggers only"),
+    ("another", "another.py", None, None),
+]
 
 
 @pytest.fixture
@@ -90,7 +97,7 @@ def published(warehouse):
 
 @pytest.fixture
 def airflow(monkeypatch):
-    """Airflow's own auth manager, and metadata that hold three DAGs."""
+    """Airflow's own auth manager, and metadata that hold four DAGs."""
     airflow_home.migrated()
     from airflow.api_fastapi.app import create_auth_manager
     from airflow.models.dag import DagModel
@@ -101,19 +108,21 @@ def airflow(monkeypatch):
     with create_session() as session:
         session.merge(DagBundleModel(name="portrait-test"))
         session.flush()
-        for dag_id, file in DAGS:
+        for dag_id, file, timetable, described in DAGS:
             session.merge(
                 DagModel(
                     dag_id=dag_id,
                     bundle_name="portrait-test",
                     relative_fileloc=file,
+                    timetable_summary=timetable,
+                    timetable_description=described,
                     is_stale=False,
                     is_paused=False,
                 )
             )
     yield
     with create_session() as session:
-        for dag_id, _ in DAGS:
+        for dag_id, *_ in DAGS:
             session.delete(session.get(DagModel, dag_id))
 
 
@@ -134,6 +143,13 @@ def visit(airflow):
         return TestClient(page).get(path)
 
     return visit
+
+
+def table(html, heading):
+    """The rows of the table under a heading, as the texts of their cells."""
+    found = html.partition(f"<h2>{heading}</h2>")[2].partition("</table>")[0]
+    rows = [re.findall(r"<t[hd].*?>(.*?)</t[hd]>", row, re.S) for row in found.split("<tr")[1:]]
+    return [[re.sub("<.*?>", "", cell).strip() for cell in row] for row in rows]
 
 
 @pytest.mark.parametrize("path", ["/", "/api/summary"])
@@ -162,7 +178,7 @@ def test_the_summary_tells_what_is_published(visit, published):
             "dag_id": "ingest_shop",
             "title": "ingest_shop",
             "purpose": "Copy what changed in a CRM",
-            "schedule": "by hand",
+            "schedule": "at 04:00, only on Sunday",
             "paused": False,
             "may_trigger": False,
         },
@@ -170,6 +186,14 @@ def test_the_summary_tells_what_is_published(visit, published):
             "dag_id": "publish",
             "title": "publish",
             "purpose": "Score everybody and switch BI over",
+            "schedule": "when its inputs are new",
+            "paused": False,
+            "may_trigger": False,
+        },
+        {
+            "dag_id": "review",
+            "title": "review",
+            "purpose": "Say whether two records are one person",
             "schedule": "by hand",
             "paused": False,
             "may_trigger": False,
@@ -216,7 +240,7 @@ def test_text_from_the_warehouse_is_shown_as_text(visit, published):
 @pytest.mark.parametrize(("role", "label"), [("viewer", "View"), ("user", "Trigger…")])
 def test_a_dag_is_offered_for_starting_to_who_may_start_it(visit, published, role, label):
     html = visit("/", role).text
-    assert html.count(f">{label}</a>") == 2
+    assert html.count(f">{label}</a>") == 3
     assert 'href="../dags/publish"' in html
 
 
@@ -267,6 +291,72 @@ def test_before_the_new_columns_are_deployed_the_page_does_without(visit, wareho
     warehouse.commit()
     told = visit("/api/summary", "viewer").json()
     assert (told["sources"], told["runs"]) == ([], [])
+
+
+@pytest.fixture
+def doubtful(warehouse_url, monkeypatch):
+    """A warehouse as deployed; ``doubtful(...)`` puts pairs of ops.identity_review into it."""
+    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", postgres_url(warehouse_url))
+
+    def put(*pairs):
+        with psycopg.connect(warehouse_url) as db, db.cursor() as cursor:
+            cursor.executemany(
+                """INSERT INTO ops.identity_review (source, source_id, other_source,
+                       other_source_id, probability, weights, status, found_at)
+                   VALUES (%s, %s, %s, %s, %s, %s, %s, '2026-03-01')""",
+                pairs,
+            )
+
+    return put
+
+
+EVIDENCE = '{"given": 0, "family": 9.31, "city": 0.58, "phone": -3.3, "street": 0.04, "email": -1}'
+ONE = '{"postal_code": 2}'
+
+
+def test_the_doubtful_pairs_are_shown_likeliest_first_with_what_speaks_for_either(visit, doubtful):
+    doubtful(
+        ("shop", "c-1", "support", "S-1", 0.61, ONE, "open"),
+        ("shop", "c-2", "shop", "c-3", 0.875, EVIDENCE, "open"),
+        ("shop", "c-4", "shop", "c-5", 0.7, ONE, "confirmed"),
+    )
+    assert table(visit("/", "user").text, "One person or two?") == [
+        ["Record", "Other record", "Likely one", "For one person", "For two"],
+        ["shop:c-2", "shop:c-3", "87.5%", "last name +9.3, city +0.6", "phone −3.3, email −1.0"],
+        ["shop:c-1", "support:S-1", "61.0%", "postal code +2.0", "–"],
+    ]
+
+
+def test_an_operator_is_told_how_to_answer_and_where(visit, doubtful):
+    doubtful(("shop", "c-1", "shop", "c-2", 0.61, ONE, "open"))
+    section = visit("/", "user").text.partition("One person or two?")[2].partition("</section>")[0]
+    for said in (
+        "1 pair of records waits for an answer",
+        "choose <i>one person</i> or <i>two people</i>",
+        'target="_top" href="../dags/review">Open the form…</a>',
+        "The next run of <code>profile</code> acts on it",
+    ):
+        assert said in section
+
+
+def test_of_many_pairs_the_likeliest_are_shown_and_all_are_counted(visit, doubtful):
+    doubtful(*(("shop", f"c-{n}", "till", "1", n / 100, ONE, "open") for n in range(50, 80)))
+    html = visit("/", "user").text
+    assert "30 pairs of records wait for an answer" in html
+    assert "The 8 likeliest:" in html
+    assert [row[2] for row in table(html, "One person or two?")[1:]][::7] == ["79.0%", "72.0%"]
+
+
+def test_nothing_is_asked_where_no_pair_waits(visit, doubtful):
+    doubtful(("shop", "c-1", "shop", "c-2", 0.7, ONE, "split"))
+    assert "One person or two?" not in visit("/", "user").text
+
+
+def test_who_may_not_answer_is_not_asked(visit, doubtful):
+    doubtful(("shop", "c-1", "shop", "c-2", 0.61, ONE, "open"))
+    assert "One person or two?" not in visit("/", "viewer").text
+    assert visit("/api/summary", "viewer").json()["pairs"] == []
+    assert [p["record"] for p in visit("/api/summary", "user").json()["pairs"]] == ["shop:c-1"]
 
 
 @pytest.mark.parametrize(

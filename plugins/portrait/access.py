@@ -60,7 +60,7 @@ def forms(user: BaseUser) -> list[Form]:
                 dag_id=dag.dag_id,
                 title=dag.dag_display_name,
                 purpose=PURPOSES.get(dag.dag_id.partition("_")[0], ""),
-                schedule=_in_words(dag.timetable_summary),
+                schedule=_in_words(dag),
                 paused=dag.is_paused,
                 may_trigger=_may(user, dag.dag_id, "POST", DagAccessEntity.RUN),
             )
@@ -69,10 +69,13 @@ def forms(user: BaseUser) -> list[Form]:
         ]
 
 
-def _in_words(timetable: str | None) -> str:
-    if timetable in {None, "None"}:  # Airflow writes the word
+def _in_words(dag: DagModel) -> str:
+    summary, description = dag.timetable_summary, dag.timetable_description or ""
+    if summary in {None, "None"}:  # Airflow writes the word
         return "by hand"
-    return "when its inputs are new" if "Asset" in timetable else f"at {timetable}"
+    if "Asset" in summary:
+        return "when its inputs are new"
+    return description[:1].lower() + description[1:] or f"at {summary}"
 
 
 def _may(user: BaseUser, dag_id: str, method, entity: DagAccessEntity | None = None) -> bool:

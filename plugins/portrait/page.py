@@ -16,6 +16,8 @@ from include.errors import PortraitError
 from plugins.portrait import access, summary
 
 UNREADABLE = (PortraitError, psycopg.OperationalError)  # not set, not there, or too slow
+SHOWN_FROM = 0.05  # log2 of odds: below it the page would say +0.0
+SPOKEN = {"given": "given name", "family": "last name"}  # fields of likeness, where it is unclear
 HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; "
@@ -24,7 +26,7 @@ HEADERS = {
 
 
 def build() -> FastAPI:
-    """The application, for signed-in users only; a DAG's form is shown to who may use it."""
+    """The application, for signed-in users only; what a form is for is shown to who may use it."""
     app = FastAPI(
         title="Portrait",
         dependencies=[access.SIGNED_IN],
@@ -41,7 +43,7 @@ def show(user: access.Reader) -> HTMLResponse:  # def, not async def: it waits f
     """The page; where the warehouse does not answer, it says so and still links to the DAGs."""
     forms, problem, facts = access.forms(user), None, None
     try:
-        facts = _facts()
+        facts = _facts(forms)
     except UNREADABLE as error:
         problem = " ".join(str(error).split())
     html = TEMPLATES.get_template("page.html").render(facts=facts, forms=forms, problem=problem)
@@ -50,16 +52,20 @@ def show(user: access.Reader) -> HTMLResponse:  # def, not async def: it waits f
 
 def tell(user: access.Reader) -> dict[str, Any]:
     """What the page shows, as JSON."""
+    forms = access.forms(user)
     try:
-        facts = _facts()
+        facts = _facts(forms)
     except UNREADABLE as error:
         raise HTTPException(503, " ".join(str(error).split())) from error
-    return {**facts, "dags": access.forms(user)}
+    return {**facts, "dags": forms}
 
 
-def _facts() -> dict[str, Any]:
+def _facts(forms: list[access.Form]) -> dict[str, Any]:
     with connect("warehouse") as db:
-        return summary.read(db)
+        facts = summary.read(db)
+    if not any(form.dag_id == "review" and form.may_trigger for form in forms):
+        facts["pairs"] = []
+    return facts
 
 
 def moment(value: datetime | None) -> str:
@@ -89,6 +95,16 @@ def percent(value: float | None) -> str:
     return "–" if value is None else f"{value:.1%}"
 
 
+def evidence(weights: dict[str, float], side: int) -> str:
+    """The fields that speak for one person (side 1) or for two (-1), the strongest first."""
+    sided = [(weight, field) for field, weight in weights.items() if weight * side >= SHOWN_FROM]
+    said = [
+        f"{SPOKEN.get(field, field.replace('_', ' '))} {weight:+.1f}".replace("-", "−")
+        for weight, field in sorted(sided, key=lambda found: (-abs(found[0]), found[1]))
+    ]
+    return ", ".join(said) or "–"
+
+
 TEMPLATES = Environment(
     loader=FileSystemLoader(Path(__file__).parent),
     autoescape=True,
@@ -96,5 +112,11 @@ TEMPLATES = Environment(
     lstrip_blocks=True,
     undefined=StrictUndefined,
 )
-TEMPLATES.filters |= {"moment": moment, "whole": whole, "percent": percent, "duration": duration}
+TEMPLATES.filters |= {
+    "duration": duration,
+    "evidence": evidence,
+    "moment": moment,
+    "percent": percent,
+    "whole": whole,
+}
 TEMPLATES.globals["time_zone"] = lambda: domains.load().time_zone

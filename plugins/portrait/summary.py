@@ -10,7 +10,7 @@ Row = dict[str, Any]
 RUNS_SHOWN = 8
 PRODUCTS_SHOWN = 6
 REASONS_SHOWN = 6
-PAIRS_SHOWN = 12
+PAIRS_SHOWN = 8
 PATIENCE = "15s"  # one query; the page is no place to wait longer
 
 FRESHNESS = "SELECT generation, as_of, published_at, data_to, stale_reason FROM bi.freshness"

@@ -22,7 +22,8 @@ def write(path: Path, table: str, rows: list[dict]) -> None:
     kinds = {"bigint": pa.int64(), "integer": pa.int32(), "double precision": pa.float64()}
     kinds |= {"boolean": pa.bool_(), "date": pa.date32(), "timestamp": pa.timestamp("us")}
     own = contracts.load(f"mart.{table}").own_columns
-    needed = {column.name: "" if column.type == "text" else 0 for column in own if column.required}
+    empty = {"text": "", "boolean": False}
+    needed = {column.name: empty.get(column.type, 0) for column in own if column.required}
     fields = [
         (
             column.name,
