@@ -15,7 +15,7 @@ from rich.text import Text
 from include import connections
 from include.errors import InputError
 from include.local import postgres
-from include.local.wording import LABELS, PARTS, WRITTEN, masked, written
+from include.local.wording import LABELS, ONLY_IF_TRUE, PARTS, WRITTEN, masked, written
 
 Row = dict[str, Any]
 Database = psycopg.Connection[Row]
@@ -189,8 +189,9 @@ def _part(name: str, profile: Row, products: dict[str, str]) -> Table:
     table = _table(name, "", "")
     table.columns[0].style = "dim"
     for feature, label in PARTS[name].items():
-        if profile.get(feature) is not None:
-            _add(table, label, written(feature, profile[feature], products))
+        value = profile.get(feature)
+        if value is not None and (value or feature not in ONLY_IF_TRUE):
+            _add(table, label, written(feature, value, products))
     return table
 
 

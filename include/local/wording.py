@@ -18,6 +18,8 @@ PARTS = {  # section -> feature -> what a marketer calls it
         "is_company": "Company",
         "signup_date": "Signed up",
         "record_count": "Records",
+        "is_staff": "Staff",
+        "is_test": "Test account",
         "consent_marketing": "May be written to",
         "consent_personalisation": "May get personal offers",
     },
@@ -60,6 +62,7 @@ PARTS = {  # section -> feature -> what a marketer calls it
         "preferred_hour": "Mostly from",
     },
 }
+ONLY_IF_TRUE = {"is_staff", "is_test"}
 LABELS = {name: label for part in PARTS.values() for name, label in part.items()}
 WRITTEN: dict[str, Callable[[Any], str]] = {  # unit -> how a person writes it
     "currency": lambda money: f"{money:,.2f} {domains.load().currency}",
