@@ -3,7 +3,9 @@
 python bench/identity.py [records]  (default 1,000,000 made-up ones; 0: the public sets only)
 
 The public sets are read from ../shared/data where they are. Thresholds are those of the code, and
-no truth is learnt from; it judges the result alone.
+no truth is learnt from; it judges the result alone. ``resolve_`` figures go through PostgreSQL,
+from landing to core, and count the core-seconds of this process and of all of the server's: the
+first run, one with nothing new, one after 1 % of the records are new.
 """
 
 import json
@@ -15,12 +17,15 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import psutil
+import psycopg
 import pyarrow as pa
 
-from include import duck
-from include.identity import fields, probable, records
+from include import duck, identity, warehouse
+from include.identity import fields, probable, records, transfer
 from include.identity.cluster import Pairs
 from include.identity.link import Links, partition, without_keys
+from include.local import postgres
 from include.local.match import matched
 
 HERE = Path(__file__).parent
@@ -113,12 +118,13 @@ def crowd(count: int, seed: int = 7) -> tuple[pa.Table, np.ndarray]:
         "full_name": nothing, "company": nothing, "is_company": nothing, "email": said(mail, 0.5),
         "phone": said(phone, 0.5), "birth_date": said(born, 0.3), "street": said(street, 0.2),
         "postal_code": said(post, 0.2), "city": said(parts[rng.integers(0, 84, persons)], 0),
+        "country": pa.repeat("DE", count),
     })  # fmt: skip
     return table, who
 
 
 def made_up(count: int) -> None:
-    """Everybody at once, then one record in a hundred anew, against what was learnt."""
+    """Everybody at once, without a database: what cleaning, learning and weighing take."""
     table, who = crowd(count)
     wanted = fields.load()
     with duck.opened("bench") as (db, _):
@@ -131,21 +137,69 @@ def made_up(count: int) -> None:
         db.execute("CREATE TABLE fresh AS SELECT n FROM record")
         found = probable.score(db, wanted, model, least=0.5)
         group = _groups(found, count)
-        full = time.process_time() - used
-        tell("core_s", full, "core-seconds", records=count)
+        tell("core_s", time.process_time() - used, "core-seconds", records=count)
         tell("wall_s", time.perf_counter() - start, "seconds", records=count)
         _judge(found, who)
-        used = time.process_time()
-        records.prepare(db, wanted, "given")
-        ready = time.process_time() - used
-        db.execute("CREATE OR REPLACE TABLE fresh AS SELECT n FROM record WHERE n % 100 = 0")
-        probable.score(db, wanted, model, least=0.5)
-        again = time.process_time() - used
-        tell("new_share", again / full, "of the cost of all", new=count // 100)
-        tell("new_weighing_share", (again - ready) / full, "of the cost of all", new=count // 100)
+    tell("customers", len(np.unique(group)), "groups")
+
+
+def resolved(count: int) -> None:
+    """The same records through PostgreSQL, 99 in 100 first."""
+    table, _ = crowd(count)
+    later = np.random.default_rng(1).random(count) < 0.01
+    with tempfile.TemporaryDirectory() as name:
+        server = postgres.start(Path(name), durable=False)
+        try:
+            with psycopg.connect(server.url_admin, autocommit=True) as db:
+                warehouse.deploy(db)
+                for source in ("shop", "desk"):
+                    db.execute(f"""CREATE TABLE landing.customer_{source}
+                        PARTITION OF landing.customer FOR VALUES IN ('{source}')""")
+                _land(db, table.filter(pa.array(~later)), count)
+                first = _timed(db, "first")
+                _timed(db, "unchanged")
+                _land(db, table.filter(pa.array(later)), count)
+                share = _timed(db, "new") / first
+        finally:
+            postgres.remove(Path(name))
+    tell("resolve_new_share", share, "of the cost of all", new=int(later.sum()))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     tell("peak_rss", peak, "MiB, making the records included")
-    tell("customers", len(np.unique(group)), "groups")
+
+
+def _land(db: psycopg.Connection, rows: pa.Table, count: int) -> None:
+    """Everybody's first record in one source, the others in another."""
+    place = rows["n"].to_numpy()
+    beside = {
+        "source": np.where(place < int(count * 0.7), "shop", "desk"),
+        "source_id": place.astype(str),
+        "landed_at": np.full(len(place), "2026-11-01"),
+        "run_id": np.full(len(place), "bench"),
+    }
+    for column, values in beside.items():
+        rows = rows.append_column(column, pa.array(values))
+    with db.transaction():
+        db.execute("CREATE TEMP TABLE incoming (LIKE landing.customer) ON COMMIT DROP")
+        transfer.write(db, "incoming", rows.drop_columns(["n"]))
+        db.execute("INSERT INTO landing.customer SELECT * FROM incoming")
+    db.execute("VACUUM ANALYZE")
+
+
+def _timed(db: psycopg.Connection, name: str) -> float:
+    """The core-seconds of one run, here and in the server."""
+    here, there = time.process_time(), _served(db)
+    identity.resolve(db, run_id=name)
+    here, there = time.process_time() - here, _served(db) - there
+    tell(f"resolve_{name}_core_s", here + there, "core-seconds", here=round(here, 2))
+    return here + there
+
+
+def _served(db: psycopg.Connection) -> float:
+    """Core-seconds of the server's processes so far, those that have ended too."""
+    server = psutil.Process(db.info.backend_pid).parent()
+    return sum(server.cpu_times()[:4]) + sum(
+        sum(process.cpu_times()[:2]) for process in server.children()
+    )
 
 
 def _groups(found: pa.Table, count: int) -> np.ndarray:
@@ -169,6 +223,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         public(Path(name))
     if count:
+        resolved(count)
         made_up(count)
 
 

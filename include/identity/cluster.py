@@ -103,12 +103,7 @@ def _refused(
 
     among = np.unique(labels[np.concatenate([pairs.l[order], pairs.r[order]])])
     size = dict(enumerate(np.bincount(labels, minlength=int(among.max(initial=0)) + 1).tolist()))
-    owned = claims[np.isin(labels[claims["record"].to_numpy(np.int64)], among)]
-    owners: dict[int, dict[int, set[int]]] = {}
-    for record, namespace, key in zip(
-        owned["record"], owned["namespace"], owned["person_key"], strict=True
-    ):
-        owners.setdefault(int(labels[record]), {}).setdefault(namespace, set()).add(key)
+    owners = _owners(labels, among, claims)
     for at in order.tolist():
         one, other = root(int(labels[pairs.l[at]])), root(int(labels[pairs.r[at]]))
         if one == other:
@@ -127,6 +122,17 @@ def _refused(
         owners[one] = {
             name: mine.get(name, set()) | theirs.get(name, set()) for name in mine | theirs
         }
+
+
+def _owners(labels: Ints, among: Ints, claims: pd.DataFrame) -> dict[int, dict[int, set[int]]]:
+    """What each of the groups ``among`` claims in each namespace."""
+    owned = claims[np.isin(labels[claims["record"].to_numpy(np.int64)], among)]
+    owners: dict[int, dict[int, set[int]]] = {}
+    for record, namespace, key in zip(
+        owned["record"], owned["namespace"], owned["person_key"], strict=True
+    ):
+        owners.setdefault(int(labels[record]), {}).setdefault(namespace, set()).add(key)
+    return owners
 
 
 def _sorted(some: set[int], others: set[int]) -> Iterator[tuple[int, int]]:

@@ -35,6 +35,7 @@ class Compared(Strict):
     kind: str
     value: str | None = None  # None: the column of the field's own name
     swap: str | None = None  # the field that it is mixed up with
+    country: str | None = None  # of a phone: the column or expression that tells its country
 
 
 class Fields(Strict):

@@ -28,6 +28,7 @@ class Records:
     namespace: Ints  # of the person_key: two ids of one namespace are two people
     email: Ints
     phone: Ints
+    code: Ints  # the calling code of the phone's country, where it is known
     last_name: Ints
 
     def __len__(self) -> int:
@@ -37,7 +38,7 @@ class Records:
 def without_keys(count: int) -> Records:
     """Records that have no key."""
     none: Ints = np.zeros(count, dtype=np.int64)
-    return Records(none, none, none, none, none)
+    return Records(none, none, none, none, none, none)
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ def partition(records: Records, *, max_records_per_key: int, links: Links = NO_L
     """
     person_key = _rare(records.person_key, max_records_per_key)
     email = _rare(records.email, max_records_per_key)
-    phone = _rare(records.phone, max_records_per_key)
+    phone = _with_name(_rare(records.phone, max_records_per_key), records.code)
     claims = pd.concat([_claims(person_key, records.namespace), _told_apart(links.apart)])
     labels: Ints = np.arange(len(records))
     rule: Ints = np.full(len(records), ALONE)
@@ -164,10 +165,10 @@ def _known_name(labels: Ints, last_name: Ints) -> Ints:
 
 
 def _with_name(shared: Ints, name: Ints) -> Ints:
-    """One value an e-mail or phone and last name.
+    """One value an e-mail or phone and last name, or a phone and country.
 
-    Where it has one last name at most, records without a name belong to it too. Where it has
-    several (a household, an office, a slip of the pen), likeness has to tell whose they are.
+    Where it has one name at most, records without a name belong to it too. Where it has several
+    (a household, an office, a slip of the pen), likeness has to tell whose they are.
     """
     frame = pd.DataFrame({"shared": shared, "name": name})[shared != 0]
     names = frame["name"].where(frame["name"] != 0).groupby(frame["shared"]).transform("nunique")

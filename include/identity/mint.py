@@ -32,21 +32,23 @@ class Assignment:
     events: tuple[Event, ...]
 
 
-def assign(found: Partition, known: Ints, anchors: dict[int, int | None]) -> Assignment:
+def assign(
+    found: Partition, known: Ints, anchors: dict[int, int | None], *, first_id: int
+) -> Assignment:
     """Give every group of records its customer.
 
     Parameters
     ----------
     found : the groups; records are in the order of (source, source_id).
     known : the customer_id that each record has had so far, 0 for a new record.
-    anchors : for every customer_id ever minted the record it was minted for; None when that
-        record is gone: then the customer's first record stands for it.
+    anchors : for every customer_id of these records, or ever minted for one, the record it was
+        minted for; None when that record is gone: then the customer's first stands for it.
+    first_id : the next customer_id to mint.
     """
     homes = _homes(found.group, known, anchors)
     holders = homes.sort_values(["group", "retired", "customer_id"]).groupby("group").first()
     held = holders["customer_id"].reindex(found.group).fillna(0)
     customer_id = held.to_numpy(np.int64, copy=True)
-    first_id = max(anchors, default=0) + 1
     homeless = pd.Series(found.group[customer_id == 0])
     codes, groups = pd.factorize(homeless)  # in the order of each group's first record
     first_record = np.flatnonzero(customer_id == 0)[np.unique(codes, return_index=True)[1]]

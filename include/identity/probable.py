@@ -23,9 +23,9 @@ log = logging.getLogger(__name__)
 logging.getLogger("splink").setLevel(logging.ERROR)  # its warnings show SQL and counts, not faults
 
 FEWEST_PAIRS = 50  # sure pairs; fewer teach nothing
-SAMPLE = 1500  # records, about a million pairs: what strangers have in common
+SAMPLE = 1000  # records, half a million pairs: what strangers have in common
 SOME = 50_000  # records, whose pairs say how rare a true pair is
-PAIRS = 300_000  # at most, that a rule of ``train`` gives to learn from
+PAIRS = 100_000  # at most, that a rule of ``train`` gives to learn from
 
 Model = dict[str, Any]
 
@@ -42,13 +42,10 @@ def train(db: duckdb.DuckDBPyConnection, fields: Fields) -> Model | None:
     if found < FEWEST_PAIRS:
         log.info("identity: %d sure pairs of %d, so no weights are learnt", found, FEWEST_PAIRS)
         return None
-    db.execute(f"""CREATE OR REPLACE TEMP TABLE stranger AS
-        SELECT n FROM record ORDER BY hash(content), n LIMIT {SAMPLE}""")
     known = _number(db, "SELECT count(*) FROM record")
     model = _settings(fields, prior=found / (known * (known - 1) / 2))
     levels = [len(compared["comparison_levels"]) - 1 for compared in model["comparisons"]]
-    apart = _patterns(db, fields, model, STRANGERS)
-    strangers = [shares(apart.level[:, at], apart.count, n) for at, n in enumerate(levels)]
+    strangers = _strangers(db, fields, model, levels)
     total, weight = [np.zeros(n) for n in levels], np.zeros(len(levels))
     for rule in fields.train:
         chosen = {part.split("__")[0] for part in rule}
@@ -73,7 +70,15 @@ def train(db: duckdb.DuckDBPyConnection, fields: Fields) -> Model | None:
     return model
 
 
-STRANGERS = "SELECT a.n AS l, b.n AS r FROM stranger a JOIN stranger b ON a.n < b.n"
+def _strangers(
+    db: duckdb.DuckDBPyConnection, fields: Fields, model: Model, levels: list[int]
+) -> list[Floats]:
+    """Of each field how often two people show each level."""
+    db.execute(f"""CREATE OR REPLACE TEMP TABLE stranger AS
+        SELECT n FROM record ORDER BY hash(content), n LIMIT {SAMPLE}""")
+    pairs = "SELECT a.n AS l, b.n AS r FROM stranger a JOIN stranger b ON a.n < b.n"
+    apart = _patterns(db, fields, model, pairs)
+    return [shares(apart.level[:, at], apart.count, n) for at, n in enumerate(levels)]
 
 
 def _settings(fields: Fields, *, prior: float) -> Model:

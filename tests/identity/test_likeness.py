@@ -65,8 +65,10 @@ def land(db, records: list[dict]) -> None:
 
 
 def people(db) -> dict[str, int]:
+    """customer_id by record that is in landing, after resolving."""
     identity.resolve(db, run_id=f"run {next(_runs)}")
-    rows = db.execute("SELECT source || ':' || source_id, customer_id FROM core.identity")
+    rows = db.execute("""SELECT source || ':' || source_id, customer_id
+        FROM core.identity JOIN landing.customer USING (source, source_id)""")
     return dict(rows.fetchall())
 
 
@@ -129,6 +131,86 @@ def test_batches_in_any_order_give_the_people_of_one_load(towns, seed):
         land(towns, records[start : start + 300])
         in_batches = people(towns)
     assert _persons(in_batches) == _persons(at_once)
+
+
+def evidence(db) -> list[tuple]:
+    return db.execute(
+        """SELECT source, source_id, other_source, other_source_id, weight, probability,
+               weights::text FROM core.identity_evidence ORDER BY 1, 2, 3, 4"""
+    ).fetchall()
+
+
+def from_nothing(db) -> tuple[set[frozenset[str]], list[tuple]]:
+    """People and evidence of a run that remembers nothing but what was learnt."""
+    db.execute("""TRUNCATE core.identity, core.customer, core.identity_evidence,
+        ops.identity_compared""")
+    return _persons(people(db)), evidence(db)
+
+
+def desk(first: int, last: int) -> list[dict]:
+    """People who share a number, a street and a birth date with all others of the desk."""
+    shared = {"phone": "0170 7777770", "street": "1 Desk Road", "birth_date": "1980-01-01"}
+    return [{"id": f"till:{n}", **person(n), **shared} for n in range(first, last)]
+
+
+def reception(first: int, last: int) -> list[dict]:
+    """Records of which nothing is known but one address."""
+    return [{"id": f"till:{n}", "email": "desk@mail.test"} for n in range(first, last)]
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        pytest.param([reception(500, 522), reception(522, 524)], id="two more of too many"),
+        pytest.param([reception(500, 519), reception(519, 522)], id="too many from now on"),
+        pytest.param([desk(500, 515), desk(515, 530)], id="a number becomes too frequent"),
+        pytest.param([desk(500, 525), town()[:40]], id="records as they were"),
+        pytest.param(
+            [desk(500, 525), [{"id": f"till:{n}", **person(n)} for n in range(500, 510)]],
+            id="a number is frequent no more",
+        ),
+        pytest.param([desk(500, 540), desk(540, 570)], id="a block grows too large"),
+        pytest.param(
+            [[{"id": f"shop:{n}", **person(n + 7)} for n in range(0, 200, 3)]],
+            id="records become others",
+        ),
+    ],
+)
+def test_what_is_kept_gives_the_evidence_of_a_run_from_nothing(towns, steps):
+    for step in steps:
+        land(towns, step)
+        people(towns)
+    towns.execute("DELETE FROM landing.customer WHERE source = 'desk' AND source_id < '2'")
+    kept = _persons(people(towns)), evidence(towns)
+    assert kept == from_nothing(towns)
+
+
+def test_a_warehouse_that_kept_no_hashes_is_compared_once_more(towns):
+    at_once = people(towns), evidence(towns)
+    towns.execute("""UPDATE ops.identity_compared
+        SET content = 0, record = NULL, landed = NULL, hashes = NULL""")
+    assert (people(towns), evidence(towns)) == at_once
+    kept = towns.execute("SELECT count(*), count(hashes) FROM ops.identity_compared").fetchone()
+    assert kept == (720, 720)
+
+
+def test_another_limit_of_records_a_key_holds_for_records_that_did_not_change(towns):
+    rules = "SELECT rule, count(*) FROM core.identity GROUP BY 1 ORDER BY 1"
+    assert "email" in dict(towns.execute(rules).fetchall())
+    identity.resolve(towns, run_id="another", max_records_per_key=1)
+    assert "email" not in dict(towns.execute(rules).fetchall())
+
+
+def test_an_address_joins_once_the_record_that_spoke_against_it_has_another(towns):
+    land(towns, [{"id": f"{source}:1", "email": "x@mail.test"} for source in "abc"])
+    towns.execute("""UPDATE landing.customer SET person_key = 'crm:' || source
+        WHERE source IN ('a', 'b')""")
+    people(towns)
+    assert len({*ids(towns, "a:1", "b:1", "c:1")}) == 3
+    towns.execute("UPDATE landing.customer SET email = 'y@mail.test' WHERE source = 'b'")
+    people(towns)
+    a, b, c = ids(towns, "a:1", "b:1", "c:1")
+    assert a == c != b
 
 
 def test_what_a_person_split_stays_apart_and_what_they_confirm_stays_one(towns):

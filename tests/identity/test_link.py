@@ -24,8 +24,8 @@ def rules(*records: Record) -> list[str]:
 
 
 def _arrays(records: list[Record] | tuple[Record, ...]) -> Records:
-    columns = np.array(records, dtype=np.int64).reshape(-1, 5).T
-    return Records(*columns)
+    *columns, last_name = np.array(records, dtype=np.int64).reshape(-1, 5).T
+    return Records(*columns, code=np.zeros_like(last_name), last_name=last_name)
 
 
 def test_no_records_are_no_people():

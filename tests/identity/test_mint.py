@@ -11,7 +11,8 @@ from include.identity.mint import Assignment, assign
 def assigned(groups: list[int], known: list[int], anchors: dict[int, int | None]) -> Assignment:
     labels = np.array(groups, dtype=np.int64)
     found = Partition((labels, labels, labels), np.zeros_like(labels), np.ones(len(labels)))
-    return assign(found, np.array(known, dtype=np.int64), anchors)
+    first_id = max(anchors, default=0) + 1
+    return assign(found, np.array(known, dtype=np.int64), anchors, first_id=first_id)
 
 
 def events(given_ids: Assignment) -> list[tuple]:

@@ -48,7 +48,7 @@ def cleaned(kind: str, *values: str | None) -> list[str | None]:
         ("name", "O'Neil", "oneil"),
         ("place", "Grünwalde am See", "Grunwaldeamsee"),
         ("words", "Demo Street 12", "12, demo street"),
-        ("phone", "+49 (170) 123-4567", "0170 1234567 ext. 89"),
+        ("phone", "+49 (170) 123-4567", "0049 170 1234567 ext. 89"),
         ("email", " Ada@Mail.Test ", "ada@mail.test"),
         ("date", "1980-01-31", "19800131"),
     ],

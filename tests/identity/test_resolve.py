@@ -8,7 +8,7 @@ import pytest
 from include import identity
 from include.identity import Counts
 
-COLUMNS = ("person_key", "first_name", "last_name", "full_name", "email", "phone")
+COLUMNS = ("person_key", "first_name", "last_name", "full_name", "email", "phone", "country")
 _batch = itertools.count()
 
 
@@ -28,7 +28,7 @@ def land(db, *records: dict) -> None:
         db.execute(
             f"""INSERT INTO landing.customer
                 (source, source_id, {", ".join(COLUMNS)}, landed_at, run_id)
-                VALUES (%s, %s, %s, %s, %s, %s, %s, %s, now(), 'r')
+                VALUES ({", ".join(["%s"] * (2 + len(values)))}, now(), 'r')
                 ON CONFLICT (source, source_id) DO UPDATE SET
                 {", ".join(f"{column} = excluded.{column}" for column in COLUMNS)}""",
             [source, source_id, *values],
