@@ -120,7 +120,13 @@ def resolve(
         people = _people(db, engine)
         links = _links(engine, rules)
         found = partition(people.keys, max_records_per_key=max_records_per_key, links=links)
-        given = assign(found, people.customer_id, people.anchors, first_id=_number(db, FIRST_ID))
+        given = assign(
+            found,
+            people.customer_id,
+            people.anchors,
+            first_id=_number(db, FIRST_ID),
+            apart=links.apart,
+        )
         changed = (given.customer_id != people.customer_id) | (found.rule != people.rule)
         changed |= found.probability != people.probability
         _write(db, engine, given, found, np.flatnonzero(changed), run_id=run_id)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from include.identity.cluster import Ints
+from include.identity.cluster import NO_PAIRS, Ints, Pairs
 from include.identity.link import RULES, Partition
 
 
@@ -33,7 +33,12 @@ class Assignment:
 
 
 def assign(
-    found: Partition, known: Ints, anchors: dict[int, int | None], *, first_id: int
+    found: Partition,
+    known: Ints,
+    anchors: dict[int, int | None],
+    *,
+    first_id: int,
+    apart: Pairs = NO_PAIRS,
 ) -> Assignment:
     """Give every group of records its customer.
 
@@ -44,6 +49,7 @@ def assign(
     anchors : for every customer_id of these records, or ever minted for one, the record it was
         minted for; None when that record is gone: then the customer's first stands for it.
     first_id : the next customer_id to mint.
+    apart : pairs that a person said are two, which is the reason of a split between them.
     """
     homes = _homes(found.group, known, anchors)
     holders = homes.sort_values(["group", "retired", "customer_id"]).groupby("group").first()
@@ -54,7 +60,7 @@ def assign(
     first_record = np.flatnonzero(customer_id == 0)[np.unique(codes, return_index=True)[1]]
     customer_id[customer_id == 0] = first_id + codes
     minted = {first_id + place: int(first_record[place]) for place in range(len(groups))}
-    events = _events(found, known, customer_id, homes.set_index("customer_id"))
+    events = _events(found, known, customer_id, homes.set_index("customer_id"), apart)
     return Assignment(customer_id, minted, events)
 
 
@@ -73,7 +79,11 @@ def _homes(group: Ints, known: Ints, anchors: dict[int, int | None]) -> pd.DataF
     )
 
 
-def _events(found: Partition, known: Ints, now: Ints, homes: pd.DataFrame) -> tuple[Event, ...]:
+def _events(
+    found: Partition, known: Ints, now: Ints, homes: pd.DataFrame, apart: Pairs
+) -> tuple[Event, ...]:
+    ends = found.group[apart.l].tolist(), found.group[apart.r].tolist()
+    told_apart = set(map(frozenset, zip(*ends, strict=True)))
     moved = np.flatnonzero((known != 0) & (known != now))
     frame = pd.DataFrame({"old": known[moved], "new": now[moved], "group": found.group[moved]})
     counts = frame.groupby(["old", "new", "group"], sort=True).size()
@@ -84,6 +94,8 @@ def _events(found: Partition, known: Ints, now: Ints, homes: pd.DataFrame) -> tu
             events.append(Event("merged", old, new, int(records), reason))
         else:
             reason = "no key links them to the customer's first record any more"
+            if frozenset({group, int(homes.at[old, "group"])}) in told_apart:
+                reason = "a person said that they are two"
             events.append(Event("split", old, new, int(records), reason))
     return tuple(events)
 

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 logging.getLogger("splink").setLevel(logging.ERROR)  # its warnings show SQL and counts, not faults
 
 FEWEST_PAIRS = 50  # sure pairs; fewer teach nothing
-SAMPLE = 1000  # records, half a million pairs: what strangers have in common
+SAMPLE = 1500  # records, about a million pairs: what strangers have in common
 SOME = 50_000  # records, whose pairs say how rare a true pair is
 PAIRS = 100_000  # at most, that a rule of ``train`` gives to learn from
 

@@ -223,6 +223,11 @@ def test_what_a_person_split_stays_apart_and_what_they_confirm_stays_one(towns):
     assert len({*ids(towns, "shop:0", "shop:5")}) == 1
     rule = "SELECT rule FROM core.identity WHERE (source, source_id) = ('shop', '5')"
     assert towns.execute(rule).fetchone() == ("confirmed",)
+    told = towns.execute("SELECT event, reason FROM core.identity_event ORDER BY event").fetchall()
+    assert told == [
+        ("merged", "joined by confirmed"),
+        ("split", "a person said that they are two"),
+    ]
 
 
 def test_the_doubtful_wait_until_they_are_decided(towns):
