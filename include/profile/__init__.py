@@ -100,10 +100,12 @@ def build(db: duckdb.DuckDBPyConnection, as_of: date, *, base: Path | None = Non
     lines, *_ = db.execute("SELECT count(*) FROM order_line").fetchone() or [0]
     parts = -(-lines // PART_LINES) or 1
     into, found = "CREATE TEMP TABLE computed AS", {}
+    among = "" if base is None else "SEMI JOIN changed USING (customer_id)"
     for part in range(parts):
         if parts > 1:
             log.info("profile as of %s: part %d of %d", as_of, part + 1, parts)
-            moved.restrict(db, f"WHERE customer_id % {parts} = {part}")
+            which = f"{among} WHERE customer_id % {parts} = {part}"
+            moved.restrict(db, which, kept=base is not None)
         found = _compute_facts(db, as_of, into)
         into = "INSERT INTO computed"
     columns = ", ".join(["customer_id", *found])
