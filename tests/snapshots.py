@@ -50,6 +50,7 @@ def write_snapshot(
     manifest: dict[str, Any] = {
         "run_id": "test",
         "known_at": "2026-01-01T00:00:00+00:00",
+        "known_from": {"shop": "2025-12-01T00:00:00+00:00"},
         "time_zone": "UTC",
     }
     manifest |= {"rows": rows, "consent_mapped": mapped, "previous": None}

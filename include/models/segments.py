@@ -20,7 +20,7 @@ from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 from sklearn.pipeline import Pipeline
 
-from include import domains, profile
+from include import domains, profile, snapshot
 from include.errors import InputError
 from include.models import clusters, gate, naming, registry, store
 from include.models.assign import NAME, assign
@@ -155,6 +155,7 @@ def _card(folder: Path, values: pd.DataFrame, segments: int | None, seed: int) -
             "libraries": libraries(),
         },
         "snapshot": str(folder),
+        "known": snapshot.knowledge(folder),
         "intended_use": "speaking to groups of customers in different ways",
         "not_for": "decisions on a single person that the person cannot contest",
     }

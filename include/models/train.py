@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from include import domains, profile
+from include import domains, profile, snapshot
 from include.errors import InputError
 from include.models import MODELS, Model, drift, gate, labels, metrics, registry, store
 from include.models.base import (
@@ -266,6 +266,7 @@ def _card(
         },
         "left_out": {"training": past.noise, "test": later.noise},
         "snapshot": str(folder),
+        "known": snapshot.knowledge(folder),
         "base_rate": float(past.labels.mean()) if len(past.labels) else None,
         "intended_use": "ranking the shop's own customers for contact and offers",
         "not_for": "decisions on credit, prices, access or anything else a person cannot contest",

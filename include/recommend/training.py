@@ -12,7 +12,7 @@ from typing import Any
 
 import psycopg
 
-from include import domains
+from include import domains, snapshot
 from include.domains import Lists
 from include.errors import InputError
 from include.models import gate, registry
@@ -197,6 +197,7 @@ def _card(recipe: Recipe | None, test: Trial, folder: Path) -> dict[str, Any]:
         "purchases": len(test.data.customer),
         "left_out": {flag: int(held.sum()) for flag, held in test.data.noise.items()},
         "snapshot": str(folder),
+        "known": snapshot.knowledge(folder),
         "libraries": {name: importlib.metadata.version(name) for name in LIBRARIES},
     }
 

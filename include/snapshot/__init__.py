@@ -30,7 +30,9 @@ from include.snapshot.stream import write_parquet
 from include.snapshot.versions import State
 from include.warehouse import Connection, text
 
-__all__ = ["MANIFEST", "SCHEMA", "files", "local", "manifest", "newest", "share", "take"]
+__all__ = [
+    "MANIFEST", "SCHEMA", "files", "knowledge", "local", "manifest", "newest", "share", "take",
+]  # fmt: skip
 
 log = logging.getLogger(__name__)
 
@@ -139,6 +141,17 @@ def take(
     log.info("took snapshot %s of %d rows", folder, sum(said["rows"].values()))
     _remove_old(root, keep=keep)
     return folder
+
+
+def knowledge(folder: Path) -> dict[str, Any]:
+    """What a model card says of how far what was known then is honoured, small and JSON-able."""
+    said = json.loads((folder / MANIFEST).read_bytes())
+    return {
+        "at": said["known_at"],
+        "sources_since": said.get("known_from", {}),
+        "before": "of a day before its source's first landing only the dates in the rows are "
+        "honoured, not what was known then",
+    }
 
 
 def newest(root: Place) -> Place | None:

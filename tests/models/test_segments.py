@@ -133,6 +133,7 @@ def test_noise_makes_no_segment_but_is_in_one(warehouse, tmp_path):
         {"is_staff": 4, "is_test": 1},
         buyers - 5,
     )
+    assert card["known"]["sources_since"] == {"shop": "2025-12-01T00:00:00+00:00"}
     segments.assign(warehouse, folder, AS_OF, tmp_path)
     members = pd.read_parquet(tmp_path / "customer_segment.parquet").set_index("customer_id")
     assert members.loc[[1, 2, 3, 4, 9], "segment_key"].isin(["s1", "s2", "s3"]).all()

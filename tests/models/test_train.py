@@ -98,7 +98,7 @@ def test_of_noise_nothing_is_learned_where_the_domain_says_so_and_it_is_counted(
     assert found.noise == counts
 
 
-def test_the_card_counts_who_is_left_out_and_all_of_them_are_scored(warehouse, tmp_path):
+def test_the_card_says_what_was_known_and_who_is_left_out_and_all_of_them_are_scored(warehouse, tmp_path):
     lines = orders(1, 300, lambda customer: 15 if customer % 3 == 0 else 120)
     customers = [{"customer_id": 3 * n, "is_staff": n < 5, "is_test": n > 6} for n in range(1, 11)]
     folder = write_snapshot(tmp_path, order_line=lines, customer=customers)
@@ -106,6 +106,12 @@ def test_the_card_counts_who_is_left_out_and_all_of_them_are_scored(warehouse, t
     assert made["decision"] == "promoted", made
     card = registry.champion(warehouse, "purchase").card
     assert card["left_out"]["test"] == {"is_staff": 4, "is_test": 4}
+    assert card["known"] == {
+        "at": "2026-01-01T00:00:00+00:00",
+        "sources_since": {"shop": "2025-12-01T00:00:00+00:00"},
+        "before": "of a day before its source's first landing only the dates in the rows are "
+        "honoured, not what was known then",
+    }
     score(warehouse, folder, AS_OF, tmp_path)
     scored = pd.read_parquet(tmp_path / "customer_score.parquet").set_index("customer_id")
     assert scored.loc[[3, 6, 9, 12, 21, 24, 27, 30], "score"].notna().all()

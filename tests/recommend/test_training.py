@@ -109,6 +109,7 @@ def test_the_card_counts_whose_purchases_taught_nothing(warehouse, tmp_path):
     recommend.train(warehouse, folder, as_of=AS_OF, run_id="r")
     card = registry.champion(warehouse, "recommend").card
     assert card["left_out"] == {"is_staff": 0, "is_test": 5}
+    assert card["known"]["sources_since"] == {"shop": "2025-12-01T00:00:00+00:00"}
 
 
 def test_an_equal_challenger_does_not_replace_the_champion(warehouse, planted):
