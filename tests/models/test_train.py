@@ -98,7 +98,9 @@ def test_of_noise_nothing_is_learned_where_the_domain_says_so_and_it_is_counted(
     assert found.noise == counts
 
 
-def test_the_card_says_what_was_known_and_who_is_left_out_and_all_of_them_are_scored(warehouse, tmp_path):
+def test_the_card_says_what_was_known_and_who_is_left_out_and_all_of_them_are_scored(
+    warehouse, tmp_path
+):
     lines = orders(1, 300, lambda customer: 15 if customer % 3 == 0 else 120)
     customers = [{"customer_id": 3 * n, "is_staff": n < 5, "is_test": n > 6} for n in range(1, 11)]
     folder = write_snapshot(tmp_path, order_line=lines, customer=customers)
