@@ -39,6 +39,10 @@ RECORDS = """SELECT source, source_id FROM core.identity
     WHERE source || ':' || source_id = ANY(%s)
     ORDER BY source COLLATE "C", source_id COLLATE "C" """
 
+TOLD_APART = """SELECT 1 FROM landing.customer WHERE source || ':' || source_id = ANY(%s)
+    GROUP BY split_part(trim(person_key), ':', 1)
+    HAVING count(DISTINCT trim(person_key)) FILTER (WHERE person_key LIKE '%%:%%') > 1"""
+
 
 def offer(db: Connection, rules: Identity) -> int:
     """Open the pairs that are in doubt now, close those that are no more; return how many wait."""
@@ -57,7 +61,7 @@ def decide(db: Connection, one: str, other: str, status: str, *, by: str) -> Non
     Raises
     ------
     InputError
-        If there are no two such records.
+        If there are no two such records, or they are to be one against their person_keys.
     """
     if status not in DECISIONS:
         raise InputError(f"review: {status}: give one of {', '.join(DECISIONS)}")
@@ -65,6 +69,11 @@ def decide(db: Connection, one: str, other: str, status: str, *, by: str) -> Non
     known = db.execute(RECORDS, [pair]).fetchall()
     if len(known) != 2:
         raise InputError(f"review: {one} and {other} are not two records: give source:source_id")
+    if status == "confirmed" and db.execute(TOLD_APART, [pair]).fetchone():
+        raise InputError(
+            f"review: {one} and {other} have different ids of one system (person_key), which says "
+            "that they are two; merge them there, and the next load joins them"
+        )
     names = dict(zip(("s", "i", "os", "oi"), (*known[0], *known[1]), strict=True))
     db.execute(DECIDE, names | {"status": status, "by": by})
     log.info("review: one pair %s", status)

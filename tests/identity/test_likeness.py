@@ -248,3 +248,17 @@ def test_the_doubtful_wait_until_they_are_decided(towns):
 def test_a_record_that_is_not_there_cannot_be_decided(towns):
     with pytest.raises(InputError, match="review: shop:x and shop:1 are not two records"):
         review.decide(towns, "shop:x", "shop:1", "split", by="a test")
+
+
+def test_two_ids_of_one_system_cannot_be_said_to_be_one_person(towns):
+    for source, source_id, key in [
+        ("shop", "0", "member:1"), ("shop", "5", "member:2"), ("desk", "1", "card:1"),
+    ]:  # fmt: skip
+        towns.execute(
+            "UPDATE landing.customer SET person_key = %s WHERE (source, source_id) = (%s, %s)",
+            [key, source, source_id],
+        )
+    with pytest.raises(InputError, match="shop:0 and shop:5 have different ids of one system"):
+        review.decide(towns, "shop:0", "shop:5", "confirmed", by="a test")
+    review.decide(towns, "shop:0", "shop:5", "split", by="a test")
+    review.decide(towns, "shop:0", "desk:1", "confirmed", by="a test")
