@@ -13,7 +13,13 @@ DOUBTFUL = """FROM core.identity_evidence e
     JOIN core.identity a ON (a.source, a.source_id) = (e.source, e.source_id)
     JOIN core.identity b ON (b.source, b.source_id) = (e.other_source, e.other_source_id)
     WHERE e.probability >= %(review)s AND e.probability < %(link)s
-    AND a.customer_id <> b.customer_id"""
+    AND a.customer_id <> b.customer_id
+    AND NOT EXISTS (SELECT FROM landing.customer x JOIN landing.customer y
+        ON split_part(trim(x.person_key), ':', 1) = split_part(trim(y.person_key), ':', 1)
+        AND trim(x.person_key) <> trim(y.person_key)
+        WHERE (x.source, x.source_id) = (e.source, e.source_id)
+        AND (y.source, y.source_id) = (e.other_source, e.other_source_id)
+        AND x.person_key LIKE '%%:%%' AND y.person_key LIKE '%%:%%')"""
 OFFER = f"""INSERT INTO ops.identity_review AS known (source, source_id, other_source,
         other_source_id, probability, weights, status, found_at)
     SELECT e.source, e.source_id, e.other_source, e.other_source_id, e.probability, e.weights,

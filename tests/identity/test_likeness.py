@@ -230,19 +230,37 @@ def test_what_a_person_split_stays_apart_and_what_they_confirm_stays_one(towns):
     ]
 
 
-def test_the_doubtful_wait_until_they_are_decided(towns):
-    doubtful = """SELECT source || ':' || source_id, other_source || ':' || other_source_id
-        FROM bi.identity_review WHERE status = 'open' ORDER BY 1, 2"""
-    for n in range(0, 100, 5):  # a name, a town and another number: it may be they
+DOUBTFUL = """SELECT source || ':' || source_id, other_source || ':' || other_source_id
+    FROM bi.identity_review WHERE status = 'open' ORDER BY 1, 2"""
+
+
+@pytest.fixture
+def waiting(towns) -> list[tuple[str, str]]:
+    """Pairs that wait for a person: a name, a town and another number, it may be they."""
+    for n in range(0, 100, 5):
         one = {name: person(n)[name] for name in ("first_name", "last_name", "city")}
         land(towns, [{"id": f"till:{n}", "phone": f"0171 {2000000 + 41 * n}", **one}])
     people(towns)
-    waiting = towns.execute(doubtful).fetchall()
-    assert waiting
+    found = towns.execute(DOUBTFUL).fetchall()
+    assert found
+    return found
+
+
+def test_the_doubtful_wait_until_they_are_decided(towns, waiting):
     review.decide(towns, *waiting[0], "confirmed", by="a test")
     people(towns)
-    assert waiting[0] not in towns.execute(doubtful).fetchall()
+    assert waiting[0] not in towns.execute(DOUBTFUL).fetchall()
     assert len({*ids(towns, *waiting[0])}) == 1
+
+
+def test_nobody_is_asked_about_two_whose_ids_say_that_they_are_two(towns, waiting):
+    for number, record in enumerate(waiting[0]):
+        towns.execute(
+            "UPDATE landing.customer SET person_key = %s WHERE source || ':' || source_id = %s",
+            [f"member:{number}", record],
+        )
+    people(towns)
+    assert waiting[0] not in towns.execute(DOUBTFUL).fetchall()
 
 
 def test_a_record_that_is_not_there_cannot_be_decided(towns):
