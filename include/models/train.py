@@ -180,10 +180,11 @@ def _sets(
 ) -> tuple[Examples, Examples]:
     """What is learned from, and what it is tested on; both empty without enough history."""
     train, test = (days.train, [days.test]) if days else ([], [])
-    return tuple(  # type: ignore[return-value]
+    past, later = (
         examples(model, folder, dates, horizon_days, most=MOST_ROWS, seed=seed)
         for dates in (train, test)
     )
+    return past, later
 
 
 def examples(

@@ -104,7 +104,7 @@ def _fetch(
     with unfinished(target) as made:
         for stem, file in stored.items():
             store.get_file(file, str(made / f"{stem}.parquet"))
-        if target.exists():  # another attempt at the same run has replaced it in the store
+        if target.exists() and manifest(target) != said:  # replaced in the store by another attempt
             remove(target)
         put(made, target, said)
     log.info("fetched snapshot %s", target)

@@ -76,6 +76,18 @@ def test_a_profile_that_one_machine_computed_is_there_on_another(
     assert (other != made, other.read_bytes()) == (True, made.read_bytes())
 
 
+def test_a_task_that_fetches_later_leaves_another_ones_copy_where_it_is(company, bucket):
+    folder = snapshot.take(company, bucket, run_id="one")
+    target = snapshot.local(folder)
+    held = target.stat().st_ino
+    store, path = fsspec.core.url_to_fs(folder)
+    stored = {
+        entity: f"{path}/{name}" for entity, name in snapshot.manifest(folder)["files"].items()
+    }
+    place._fetch(store, stored, target, snapshot.manifest(target))  # both saw that it was not there
+    assert target.stat().st_ino == held
+
+
 def test_half_a_fetched_snapshot_is_fetched_again(company, bucket):
     folder = snapshot.take(company, bucket, run_id="one")
     (snapshot.local(folder) / "order_line.parquet").write_bytes(b"")
