@@ -2,7 +2,7 @@
 .PHONY: demo test test-long run reconcile replay portrait match dsn stop clean doctor check bench faults lock init screenshots docs
 PY := .venv/bin/python
 UV := uv==0.13.8
-export AS_OF SOURCES ONLY ROLE DB CUSTOMER CUSTOMERS DATA DAYS PERSONAL FILES CONFIG TRUTH OUT
+export AS_OF SOURCES ONLY GUARD ROLE DB CUSTOMER CUSTOMERS DATA DAYS PERSONAL FILES CONFIG TRUTH OUT
 export PYTHONPATH := $(CURDIR)
 
 demo run reconcile replay portrait match dsn stop clean doctor bench init: .venv/ready

@@ -35,7 +35,9 @@ def ingest(source: Source):
 
         @task(multiple_outputs=False, outlets=[Asset(f"landing_{source.name}")])
         def check(run: str) -> dict[str, float | None]:
-            from include import ledger, quality
+            from datetime import UTC, datetime
+
+            from include import clock, ledger, quality
 
             tables = [
                 (f"landing.{entity}", f"landing.{entity}__{source.name}")
@@ -44,7 +46,8 @@ def ingest(source: Source):
             with ledger.step(run) as db:
                 quality.check(db, tables, run_id=run, source=source.name)
                 counts = ledger.loaded(db, run)
-                ledger.finish(db, run, **counts)
+                due = clock.next_run(cron(source.schedule), datetime.now(UTC))
+                ledger.finish(db, run, **counts, next_run_at=due)
             return counts
 
         run = begin()

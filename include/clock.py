@@ -100,3 +100,13 @@ def _quarter(moment: datetime) -> datetime:
     """The quarter hour that ``moment`` lies in: zones are set forward or back on one."""
     quarter = moment.astimezone(UTC).replace(second=0, microsecond=0)
     return quarter - timedelta(minutes=quarter.minute % 15)
+
+
+def next_run(cron: str | None, after: datetime) -> datetime | None:
+    """When a schedule is due next, in UTC as Airflow reads it; None without one."""
+    from croniter import croniter
+
+    if cron is None:
+        return None
+    moment: datetime = croniter(cron, after.astimezone(UTC)).get_next(datetime)
+    return moment

@@ -4,7 +4,7 @@ import errno
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date
+from datetime import date, datetime
 
 import psycopg
 from psycopg.rows import dict_row
@@ -47,7 +47,7 @@ def dated(
         )
 
 
-def finish(db: warehouse.Connection, run_id: str, **counts: float | None) -> None:
+def finish(db: warehouse.Connection, run_id: str, **counts: float | datetime | None) -> None:
     """Close a run as a success, with its counts, which are columns of ``ops.pipeline_run``."""
     sets = "".join(f", {warehouse.quoted(name)} = %({name})s" for name in counts)
     with db.transaction():
@@ -60,8 +60,19 @@ def finish(db: warehouse.Connection, run_id: str, **counts: float | None) -> Non
             ),
             {**counts, "run_id": run_id},
         )
-    said = [f"{name} {value:.15g}" for name, value in counts.items() if value is not None]
+    said = [
+        f"{name} {value:.15g}" for name, value in counts.items() if isinstance(value, int | float)
+    ]
     log.info("%s ended well%s", run_id, f": {', '.join(said)}" if said else "")
+
+
+def says(db: warehouse.Connection, run_id: str, message: str) -> None:
+    """Write down what a person should know of a run, whatever became of it."""
+    with db.transaction():
+        db.execute(
+            "UPDATE ops.pipeline_run SET message = %s, recorded_at = now() WHERE run_id = %s",
+            [message, run_id],
+        )
 
 
 def loaded(db: warehouse.Connection, run_id: str) -> dict[str, float | None]:

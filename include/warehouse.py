@@ -4,44 +4,28 @@ import hashlib
 import logging
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import psycopg
 from psycopg import sql
 
-from include import contracts
-from include.contracts import Column, Table
-from include.errors import ContractError, ResourceError
+from include import contracts, ddl, locks
+from include.contracts import Table
+from include.ddl import CURRENT as CURRENT
+from include.ddl import Found, There
+from include.ddl import literal as literal
+from include.ddl import name as name
+from include.ddl import quoted as quoted
+from include.ddl import text as text
+from include.ddl import view_columns as view_columns
+from include.errors import ContractError
+from include.locks import Connection as Connection
 
 log = logging.getLogger(__name__)
 
-Connection = psycopg.Connection[Any]
-LOCK_TIMEOUT = "2s"
-ATTEMPTS = 10
-SAME_TYPE = {"timestamptz": "timestamp with time zone", "timestamp": "timestamp without time zone"}
-
-
-def text(query: str) -> sql.SQL:
-    """Our own SQL text, from this repository; values are bound, identifiers quoted elsewhere."""
-    return sql.SQL(query)
-
-
-def quoted(column: str) -> str:
-    """``column`` as an identifier inside a text of our own."""
-    return '"' + column.replace('"', '""') + '"'
-
-
-def literal(value: str) -> str:
-    """``value`` as a text inside a query of our own; COPY takes no bound values."""
-    return "'" + value.replace("'", "''") + "'"
-
-
-def name(table: str) -> sql.Identifier:
-    """``schema.table`` as a quoted identifier."""
-    return sql.Identifier(*table.split("."))
+PATIENCE_S = 60.0
 
 
 def lock(db: Connection, thing: str) -> None:
@@ -51,11 +35,9 @@ def lock(db: Connection, thing: str) -> None:
 
 def fingerprint() -> str:
     """A hash of everything that ``deploy`` would put into the warehouse."""
-    digest = hashlib.sha256(Path(__file__).read_bytes())
-    digest.update(Path(contracts.__file__).read_bytes())
-    for path in sorted(contracts.HERE.rglob("*.yaml")):
-        digest.update(str(path.relative_to(contracts.HERE)).encode())
-        digest.update(path.read_bytes())
+    digest = hashlib.sha256(repr(contracts.all_tables()).encode())
+    for module in (__file__, ddl.__file__, contracts.__file__):
+        digest.update(Path(module).read_bytes())
     return f"{digest.hexdigest()[:32]} {reader_role()}"
 
 
@@ -73,253 +55,207 @@ def deployed(db: Connection) -> str | None:
     return None if row is None else str(row[0])
 
 
-def deploy(db: Connection) -> bool:
+def deploy(db: Connection, *, patience_s: float | None = None) -> bool:
     """Bring the warehouse to the contracts; return False when it already was.
 
-    Adds schemas, tables, columns (at the end), comments, views and the reader's rights, all in
-    one transaction that waits for locks only a moment at a time, so readers never queue behind it.
+    Adds schemas, tables, columns (at the end), indexes, comments, views and the reader's rights;
+    what is as it should be is not touched. Each change of what is there is a transaction of its
+    own that has its locks at once or not at all, so no reader ever queues behind it. Stopped at
+    any point, the next deploy goes on from there.
+
+    Parameters
+    ----------
+    db : not in a transaction, which would keep the locks to its end.
+    patience_s : how long to try again, in all, while others use what must change; default
+        ``PATIENCE_S``.
 
     Raises
     ------
     ContractError
-        If a column would have to be removed or retyped: that loses data, so a person does it.
+        If something would have to be removed or retyped: that loses data, so a person does it.
+        Nothing was changed.
     ResourceError
-        If a lock could not be had in ``ATTEMPTS`` attempts; the message names who holds it.
+        If a lock could not be had in that time; the message names who holds it.
     """
-    for attempt in range(1, ATTEMPTS + 1):
-        try:
-            with db.transaction():
-                return _deploy(db)
-        except psycopg.errors.LockNotAvailable:
-            log.warning("deploy: a table is in use, attempt %d of %d", attempt, ATTEMPTS)
-            time.sleep(attempt * 0.2)  # the lock's holder gives no event to wait for
-    holders = db.execute(
-        """SELECT string_agg(format('pid %s (%s)', pid, application_name), ', ')
-           FROM pg_stat_activity WHERE xact_start < now() - interval '1 s'
-           AND pid <> pg_backend_pid() AND datname = current_database()"""
-    ).fetchone()
-    db.rollback()
-    raise ResourceError(
-        f"deploy: tables stayed locked by {holders[0] if holders else 'nobody visible'}; "
-        "end that session or run again later; nothing was changed"
-    )
-
-
-def _deploy(db: Connection) -> bool:
-    lock(db, "portrait.deploy")
     wanted = fingerprint()
-    if deployed(db) == wanted:
-        return False
-    db.execute(text(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'"))
-    for schema in contracts.SCHEMAS:
-        db.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(schema)))
-    db.execute(text(FUNCTIONS))
-    for table in contracts.all_tables():
-        if table.storage != "view":
-            deploy_table(db, table)
-        if table.storage == "source":
-            deploy_table(db, contracts.history(table))
-    for table in contracts.all_tables():
-        if table.storage == "view" or table.bi_view:
-            deploy_view(db, table)
-    grant(db)
-    db.execute("CREATE TABLE IF NOT EXISTS ops.deployment (fingerprint text NOT NULL)")
-    db.execute("DELETE FROM ops.deployment")
-    db.execute("INSERT INTO ops.deployment VALUES (%s)", [wanted])
+    with db.transaction():  # so that none is left open behind it
+        if deployed(db) == wanted:
+            return False
+    with _alone(db):
+        if deployed(db) == wanted:  # by another one meanwhile
+            return False
+        _bring(db, wanted, time.monotonic() + (PATIENCE_S if patience_s is None else patience_s))
     log.info("deployed %d contracts", len(contracts.all_tables()))
     return True
 
 
-FUNCTIONS = r"""
-CREATE OR REPLACE FUNCTION ops.to_odd_moment(value text, zone text) RETURNS timestamptz
-LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
-BEGIN
-    IF value !~ '^\s*[0-9]{4}[-/.]?[0-9]' THEN RETURN NULL; END IF;  -- 1/2/2026, yesterday
-    IF value ~ '(Z|[+-][0-9]{2}(:?[0-9]{2})?)$' AND value ~ ':' THEN
-        RETURN value::timestamptz;
-    END IF;
-    RETURN value::timestamp AT TIME ZONE zone;
-EXCEPTION WHEN data_exception OR invalid_parameter_value THEN RETURN NULL;
-END $$;
-CREATE OR REPLACE FUNCTION ops.to_moment(value text, zone text) RETURNS timestamptz
-LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$  -- a block that can fail costs a subtransaction
-DECLARE
-    month int;
-    days int;
-BEGIN
-    IF value ~ ('^[12][0-9]{3}-(0[1-9]|1[0-2])-(29|3[01])'
-                '([ T]([01][0-9]|2[0-3])(:[0-5][0-9]){1,2}(\.[0-9]+)?)?$')
-    THEN
-        month := substr(value, 6, 2)::int;
-        days := CASE WHEN month IN (4, 6, 9, 11) THEN 30 WHEN month <> 2 THEN 31
-                     WHEN substr(value, 1, 4)::int % 4 = 0 AND (substr(value, 1, 4)::int % 100 <> 0
-                          OR substr(value, 1, 4)::int % 400 = 0) THEN 29 ELSE 28 END;
-        IF substr(value, 9, 2)::int <= days THEN
-            RETURN value::timestamp AT TIME ZONE zone;
-        END IF;
-    END IF;
-    RETURN ops.to_odd_moment(value, zone);
-END $$;
-CREATE OR REPLACE FUNCTION ops.to_day(value text) RETURNS date
-LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
-BEGIN
-    IF value !~ '^\s*[0-9]{4}[-/.]?[0-9]' THEN RETURN NULL; END IF;
-    RETURN value::timestamp::date;
-EXCEPTION WHEN data_exception THEN RETURN NULL;
-END $$;
-"""
+@contextmanager
+def _alone(db: Connection) -> Iterator[None]:
+    """Keep other deploys waiting; each statement commits by itself meanwhile."""
+    before = db.autocommit
+    db.autocommit = True
+    db.execute("SELECT pg_advisory_lock(hashtextextended('portrait.deploy', 0))")
+    try:
+        yield
+    finally:
+        if not db.closed:
+            db.execute("SELECT pg_advisory_unlock(hashtextextended('portrait.deploy', 0))")
+            db.autocommit = before
 
 
-def _definition(column: Column) -> sql.Composed:
-    return sql.SQL("{} {}{}{}{}").format(
-        sql.Identifier(column.name),
-        text(column.type),
-        text(f' COLLATE "{column.collation}"' if column.collation else ""),
-        sql.SQL(" NOT NULL") if column.required else sql.SQL(""),
-        text(f" DEFAULT {column.default}" if column.default else ""),
-    )
+def _bring(db: Connection, wanted: str, deadline: float) -> None:
+    tables = contracts.all_tables()
+    stored = [table for table in tables if table.storage != "view"]
+    stored += [contracts.history(table) for table in tables if table.storage == "source"]
+    there = _there(db)
+    seen = [table for table in tables if table.storage == "view"]
+    if lost := ddl.losses([*stored, *seen], there):
+        more = f"; {len(lost) - 1} more like it" if lost[1:] else ""
+        raise ContractError(f"{lost[0]}{more}; nothing was changed")
+    kept = [table for table in stored if table.full_name in there]
+    _make(db, [table for table in stored if table not in kept])
+    for table in kept:
+        _change_table(db, table, there[table.full_name], deadline)
+    reader = _reader(db)
+    for view, table in ddl.views(tables):
+        _change_view(db, view, table, there.get(view, There()), reader, deadline)
+    for table in kept:  # last: what takes long is not to use up the patience for the others
+        _index(db, table, deadline)
+    if reader is not None:  # without it each run asks for it again
+        _grant(db, reader)
+        with db.transaction():
+            db.execute("DELETE FROM ops.deployment")
+            db.execute("INSERT INTO ops.deployment VALUES (%s)", [wanted])
 
 
-def deploy_table(db: Connection, table: Table) -> None:
-    """Create ``table``, or add the columns that it lacks at its end; refuse anything that loses."""
-    existing = _types(db, table.full_name)
-    if not existing:
-        parts = [_definition(column) for column in table.columns]
-        if table.key:
-            keys = sql.SQL(", ").join(map(sql.Identifier, table.key))
-            parts.append(sql.SQL("PRIMARY KEY ({})").format(keys))
-        by = {
-            "source": " PARTITION BY LIST (source)",
-            "generation": " PARTITION BY LIST (generation)",
-        }
-        db.execute(
-            sql.SQL("CREATE TABLE {} ({}){}").format(
-                name(table.full_name),
-                sql.SQL(", ").join(parts),
-                text(by.get(table.storage, "")),
-            )
-        )
-    else:
-        _refuse_loss(table, existing)
-        filled = _filled(db, table.full_name)
-        for column in table.columns:
-            if column.name in filled and not column.required:
-                db.execute(
-                    sql.SQL("ALTER TABLE {} ALTER COLUMN {} DROP NOT NULL").format(
-                        name(table.full_name), sql.Identifier(column.name)
-                    )
-                )
-            if column.name not in existing:  # nullable: the rows that are there have no value
-                db.execute(
-                    sql.SQL("ALTER TABLE {} ADD COLUMN {}").format(
-                        name(table.full_name), _definition(replace(column, required=False))
-                    )
-                )
-    _comment(db, "TABLE", table.full_name, table.description, table.columns)
-
-
-def _types(db: Connection, full_name: str) -> dict[str, str]:
+def _there(db: Connection) -> dict[str, There]:
+    """The tables and views of our schemas."""
     rows = db.execute(
-        """SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute
-           WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped ORDER BY attnum""",
-        [full_name],
+        """SELECT n.nspname || '.' || c.relname, c.relkind::text,
+                  obj_description(c.oid, 'pg_class'), a.attname::text,
+                  array_position(k.conkey, a.attnum), format_type(a.atttypid, a.atttypmod),
+                  a.attnotnull, col_description(c.oid, a.attnum)
+           FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+           JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+           LEFT JOIN pg_constraint AS k ON k.conrelid = c.oid AND k.contype = 'p'
+           WHERE n.nspname = ANY(%s) AND c.relkind IN ('r', 'p', 'v') AND NOT c.relispartition
+           ORDER BY c.oid, a.attnum""",
+        [list(contracts.SCHEMAS)],
     ).fetchall()
-    return dict(rows)
-
-
-def _filled(db: Connection, full_name: str) -> list[str]:
-    """The columns that a table does not let be null."""
-    return [
-        row[0]
-        for row in db.execute(
-            "SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnotnull",
-            [full_name],
+    found: dict[str, There] = {}
+    places: dict[str, dict[int, str]] = {}
+    for full_name, kind, comment, column, place, *rest in rows:
+        found.setdefault(full_name, There(kind, comment)).columns[column] = Found(*rest)
+        places.setdefault(full_name, {}).update({place: column} if place else {})
+    return {
+        full_name: replace(
+            one, key=tuple(column for _, column in sorted(places[full_name].items()))
         )
+        for full_name, one in found.items()
+    }
+
+
+def _make(db: Connection, tables: Sequence[Table]) -> None:
+    """Make the schemas, the functions and new tables, which nobody uses yet, all at once."""
+    known = {schema for (schema,) in db.execute("SELECT nspname FROM pg_namespace").fetchall()}
+    statements: list[sql.Composable] = [
+        sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(schema))
+        for schema in contracts.SCHEMAS
+        if schema not in known
     ]
+    statements.append(text(ddl.FUNCTIONS))
+    statements.append(text("CREATE TABLE IF NOT EXISTS ops.deployment (fingerprint text NOT NULL)"))
+    for table in tables:
+        statements.append(ddl.create(table))
+        statements += ddl.indexes(table).values()
+        statements += ddl.comments(
+            "TABLE", table.full_name, table.description, table.columns, There()
+        )
+    db.execute(sql.SQL("; ").join(statements), prepare=False)
 
 
-def _refuse_loss(table: Table, existing: dict[str, str]) -> None:
-    wanted = {column.name: SAME_TYPE.get(column.type, column.type) for column in table.columns}
-    for column, kind in existing.items():
-        if column not in wanted:
-            raise ContractError(
-                f"{table.full_name}.{column} is in the warehouse but not in its contract: "
-                "put it back, or drop it by hand (ALTER TABLE ... DROP COLUMN ... CASCADE); "
-                "nothing was changed"
-            )
-        if wanted[column] != kind:
-            raise ContractError(
-                f"{table.full_name}.{column} is {kind}, its contract says {wanted[column]}: "
-                "add a column under another name, or alter it by hand; nothing was changed"
-            )
+def _change_table(db: Connection, table: Table, there: There, deadline: float) -> None:
+    """Add what a table lacks."""
+    if lacks := ddl.alter(table, there):
+        locks.change_table(db, table.full_name, "ACCESS EXCLUSIVE", lacks, deadline=deadline)
+        log.info("%s: brought to its contract", table.full_name)
+    said = ddl.comments("TABLE", table.full_name, table.description, table.columns, there)
+    if said:
+        locks.change_table(db, table.full_name, "SHARE UPDATE EXCLUSIVE", said, deadline=deadline)
 
 
-def _comment(
-    db: Connection, kind: str, full_name: str, description: str, columns: Iterable[Column]
+def _index(db: Connection, table: Table, deadline: float) -> None:
+    """Build the indexes that a table lacks; who writes to it waits meanwhile, readers do not."""
+    for index, statement in ddl.indexes(table).items():
+        row = db.execute("SELECT to_regclass(%s)", [f'{table.schema}."{index}"']).fetchone()
+        if row == (None,):
+            locks.change_table(db, table.full_name, "SHARE", [statement], deadline=deadline)
+            log.info("%s: built %s", table.full_name, index)
+
+
+def _change_view(
+    db: Connection,
+    view: str,
+    table: Table,
+    there: There,
+    reader: str | None,
+    deadline: float,
 ) -> None:
-    db.execute(
-        sql.SQL("COMMENT ON {} {} IS {}").format(
-            text(kind), name(full_name), sql.Literal(description)
-        )
-    )
-    for column in columns:
-        meaning = column.description
-        if column.unit:
-            meaning += f" Unit: {column.unit}."
-        if column.formula:
-            meaning += f" Formula: {column.formula}."
-        db.execute(
-            sql.SQL("COMMENT ON COLUMN {}.{} IS {}").format(
-                name(full_name), sql.Identifier(column.name), sql.Literal(meaning)
-            )
-        )
+    """Make a view, or replace it if it selects something else."""
+    query, columns = ddl.view_query(table, there), ddl.view_columns(table)
+    statements: list[sql.Composable] = []
+    if not there.kind or locks.patiently(
+        db, view, "ACCESS EXCLUSIVE", lambda: _differs(db, view, query), deadline=deadline
+    ):
+        statements.append(sql.SQL("CREATE OR REPLACE VIEW {} AS {}").format(name(view), query))
+        if reader is not None:
+            to = sql.Identifier(reader)
+            statements.append(sql.SQL("GRANT SELECT ON {} TO {}").format(name(view), to))
+    described = f"{table.description} One row: {table.grain}."
+    statements += ddl.comments("VIEW", view, described, columns, there)
+    if statements:
+        locks.change_view(db, view, statements, deadline=deadline)
 
 
-CURRENT = """(SELECT coalesce(nullif(current_setting('portrait.generation', true), '')::bigint,
-    (SELECT generation FROM ops.current_generation)))"""
+def _differs(db: Connection, view: str, query: sql.Composed) -> bool:
+    """Whether a view selects something else than ``query``: PostgreSQL compares the two."""
+    with db.transaction(force_rollback=True):
+        db.execute(text(locks.AT_ONCE))
+        db.execute(sql.SQL("CREATE TEMP VIEW portrait_wanted AS {}").format(query))
+        row = db.execute(
+            """SELECT pg_get_viewdef('pg_temp.portrait_wanted'::regclass)
+                   <> pg_get_viewdef(%s::regclass)""",
+            [view],
+        ).fetchone()
+    return row == (True,)
 
 
-def view_columns(table: Table) -> list[Column]:
-    """The columns of a table's BI view: its own key first, then the rest, in contract order."""
-    shown = [column for column in table.columns if column.in_bi]
-    brought = {column.name for column in contracts.BROUGHT[table.storage]}
-    keys = [column for column in shown if column.key is not None and column.name not in brought]
-    return keys + [column for column in shown if column not in keys]
-
-
-def deploy_view(db: Connection, table: Table) -> None:
-    """Create or extend the BI view of ``table``; one of generations reads the pointer row."""
-    view = f"bi.{table.bi_view or table.name}"
-    places = list(_types(db, view))  # a view that is there takes new columns at its end only
-    columns = sorted(
-        view_columns(table),
-        key=lambda column: places.index(column.name) if column.name in places else len(places),
-    )
-    listed = sql.SQL(", ").join(sql.Identifier(column.name) for column in columns)
-    if table.query:
-        query = sql.SQL("SELECT {} FROM ({}) AS q").format(listed, text(table.query))
-    else:
-        query = sql.SQL("SELECT {} FROM {}").format(listed, name(table.full_name))
-        if table.storage == "generation":
-            query += text(f" WHERE generation = {CURRENT}")
-    db.execute(sql.SQL("CREATE OR REPLACE VIEW {} AS {}").format(name(view), query))
-    _comment(db, "VIEW", view, f"{table.description} One row: {table.grain}.", columns)
-
-
-def grant(db: Connection) -> None:
-    """Let the reader's role read ``bi`` and nothing else; create it where that is allowed."""
+def _reader(db: Connection) -> str | None:
+    """The role that BI tools log in with, made where that is allowed."""
     role = reader_role()
-    known = db.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [role]).fetchone()
+    if db.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [role]).fetchone():
+        return role
     may = db.execute("SELECT rolcreaterole FROM pg_roles WHERE rolname = current_user").fetchone()
-    if known is None and not (may and may[0]):
+    if not (may and may[0]):
         log.warning("no role %s and no right to create it: ask for it, then run again", role)
-        return
-    quoted = sql.Identifier(role)
-    if known is None:
-        db.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(quoted))
-    for schema in contracts.SCHEMAS[:-1]:
-        db.execute(
-            sql.SQL("REVOKE ALL ON SCHEMA {} FROM {}").format(sql.Identifier(schema), quoted)
-        )
-    db.execute(sql.SQL("GRANT USAGE ON SCHEMA bi TO {}").format(quoted))
-    db.execute(sql.SQL("GRANT SELECT ON ALL TABLES IN SCHEMA bi TO {}").format(quoted))
+        return None
+    db.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(sql.Identifier(role)))
+    return role
+
+
+def _grant(db: Connection, role: str) -> None:
+    """Let the reader's role read ``bi`` and nothing else; no lock of a table is needed for that."""
+    lacks = db.execute(
+        """WITH r AS (SELECT %(role)s::text AS role)
+           SELECT format('REVOKE ALL ON SCHEMA %%I FROM %%I', nspname, role)
+           FROM r, pg_namespace AS n
+           WHERE nspname = ANY(%(own)s) AND has_schema_privilege(role, n.oid, 'USAGE, CREATE')
+           UNION ALL SELECT format('GRANT USAGE ON SCHEMA bi TO %%I', role) FROM r
+           WHERE NOT has_schema_privilege(role, 'bi', 'USAGE')
+           UNION ALL SELECT format('GRANT SELECT ON bi.%%I TO %%I', relname, role)
+           FROM r, pg_class AS c WHERE relnamespace = 'bi'::regnamespace AND relkind = 'v'
+             AND NOT has_table_privilege(role, c.oid, 'SELECT')""",
+        {"role": role, "own": list(contracts.SCHEMAS[:-1])},
+    ).fetchall()
+    for (statement,) in lacks:
+        db.execute(text(statement))

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import yaml
 
+from include import metrics
 from include.errors import ConfigError
 
 HERE = Path(__file__).parent
@@ -54,6 +55,7 @@ class Table:
     version: str
     columns: tuple[Column, ...]
     checks: tuple[dict[str, Any], ...] = ()
+    indexes: tuple[tuple[str, ...], ...] = ()  # beside the key
 
     @property
     def full_name(self) -> str:
@@ -145,6 +147,7 @@ def load(full_name: str) -> Table:
             version=raw["version"],
             columns=(*brought, *columns),
             checks=tuple(described.get("quality", ())),
+            indexes=tuple(tuple(columns) for columns in own.get("indexes", ())),
         )
     except (KeyError, TypeError) as error:
         raise ConfigError(f"contracts/{schema}/{path.name}: {error} is missing or odd") from error
@@ -152,14 +155,15 @@ def load(full_name: str) -> Table:
 
 @cache
 def all_tables() -> tuple[Table, ...]:
-    """Every contract, by schema in the order of deployment, then by name."""
+    """Every contract in the order of deployment: a view follows what it reads."""
     written = [
         load(f"{schema}.{path.stem}")
         for schema in SCHEMAS
         for path in sorted((HERE / schema).glob("*.yaml"))
     ]
-    derived = profile_history(load("mart.customer_profile"))
-    return tuple(sorted([*written, derived], key=lambda table: SCHEMAS.index(table.schema)))
+    told, *measured = metric_views()  # what is written by hand reads the one, and is read by these
+    derived = [profile_history(load("mart.customer_profile")), *measured]
+    return tuple(sorted([told, *written, *derived], key=lambda table: SCHEMAS.index(table.schema)))
 
 
 def history(table: Table) -> Table:
@@ -220,3 +224,50 @@ def profile_history(profile: Table) -> Table:
         version=profile.version,
         columns=columns,
     )
+
+
+def metric_views() -> list[Table]:
+    """The view of each metric, and ``bi.metric``, which says what they are."""
+    told = [column for column in metrics.Metric.model_fields if column != "grain"]
+    rows = [
+        [*(getattr(metric, column) for column in told), ", ".join(metric.grain) or None]
+        for metric in metrics.load()
+    ]
+    values = ",\n".join(f"({', '.join(map(_literal, row))})" for row in rows)
+    listed = _view(
+        "metric",
+        "What is measured, and how.",
+        "name",
+        f"SELECT * FROM (VALUES {values}) AS m ({', '.join(told)}, grain)",
+        tuple(Column(name, "text", METRIC[name]) for name in [*told, "grain"]),
+    )
+    return [listed, *(_metric_view(metric) for metric in metrics.load())]
+
+
+METRIC = {
+    "name": "Its name; bi.metric_<name> gives its value.",
+    "label": "Its name for people.",
+    "unit": "What it counts; money is in the currency of the domain file.",
+    "owner": "Who answers for what it means.",
+    "description": "What it says.",
+    "sql": "The query behind it.",
+    "grain": "The columns beside the value; null: one value for all.",
+}
+
+
+def _metric_view(metric: metrics.Metric) -> Table:
+    beside = (Column(name, kind, "What the value is of.") for name, kind in metric.grain.items())
+    value = Column("value", "double precision", metric.label + ".", unit=metric.unit)
+    grain = ", ".join(metric.grain)
+    query = f"""SELECT {f"{grain}, " if grain else ""}value::float8 AS value
+                FROM ({metric.sql}) AS measured"""
+    description = metric.description
+    return _view(f"metric_{metric.name}", description, grain or "one row", query, (*beside, value))
+
+
+def _view(name: str, description: str, grain: str, query: str, columns: Any) -> Table:
+    return Table("bi", name, description, grain, "view", None, query, "1.0.0", tuple(columns))
+
+
+def _literal(value: str | None) -> str:
+    return "NULL::text" if value is None else "'" + value.replace("'", "''") + "'"

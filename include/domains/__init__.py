@@ -93,6 +93,28 @@ class Noise(Strict):
         return [flag for flag in FLAGS if getattr(self, flag) == "leave_out"]
 
 
+Measure = Literal["customers", "revenue", "products", "recommendations", "scores"]
+
+
+class Guards(Strict):
+    """How much a publish may change before a person is asked."""
+
+    most_change_percent: dict[Measure, int] = {
+        "customers": 20,
+        "revenue": 30,
+        "products": 30,
+        "recommendations": 30,
+        "scores": 30,
+    }
+    within_days: int = Field(default=31, ge=0)  # further apart, any count is right
+
+    @field_validator("most_change_percent")
+    @classmethod
+    def all_measures(cls, given: dict[Measure, int]) -> dict[Measure, int]:
+        """What a file does not say stays as it is."""
+        return {**cls.model_fields["most_change_percent"].default, **given}
+
+
 class Domain(Strict):
     """One business: its clock, its money, its windows."""
 
@@ -107,6 +129,7 @@ class Domain(Strict):
     segments: Segments
     lists: Lists = Lists()
     identity: Identity = Identity()
+    guards: Guards = Guards()
 
     @field_validator("time_zone")
     @classmethod

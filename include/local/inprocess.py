@@ -29,6 +29,7 @@ STAGES = {
 }
 """Command -> its stages: one DAG, or one a source."""
 BY_SOURCE = {"ingest", "reconcile"}
+GUARDS = ("keep", "publish")
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class Order:
     as_of: str | None
     sources: str
     stages: tuple[str, ...]
+    guard: str = "keep"  # what to do when counts jump
 
     @classmethod
     def read(cls, environment: dict[str, str], command: str = "run") -> "Order":
@@ -63,7 +65,10 @@ class Order:
                 f"{command}: no source is on; set AIRFLOW_CONN_ of one ({known}), or make a shop "
                 "with `make demo`"
             )
-        return cls(as_of, " ".join(chosen), stages)
+        guard = environment.get("GUARD") or "keep"
+        if guard not in GUARDS:
+            raise InputError(f"GUARD={guard}: must be {' or '.join(GUARDS)}; give one or none")
+        return cls(as_of, " ".join(chosen), stages, guard)
 
 
 @dataclass
@@ -206,6 +211,8 @@ def _test(dags: dict[str, Any], dag_id: str, order: Order) -> Result:
         task.on_failure_callback = [*(task.on_failure_callback or []), remember]
         task.retry_delay = timedelta(seconds=1)
     conf = {"as_of": order.as_of} if order.as_of and "as_of" in dag.params else {}
+    if "guard" in dag.params:  # nobody is there to be asked
+        conf["guard"] = order.guard
     outcome = dag.test(run_conf=conf)
     instances = outcome.get_task_instances()
     result.state, result.tasks = str(outcome.state), len(instances)

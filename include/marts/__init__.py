@@ -14,5 +14,14 @@ MARTS = [
     "customer_value",
     "recommendation",
     "product_similarity",
+    "dim_customer",
+    "dim_product",
+    "cohort_retention",
+    "rfm_grid",
+    "recommended_product",
+    "lift",
 ]
 """In the order in which they are filled; each has a contract ``contracts/mart/<table>.yaml``."""
+
+IN_DATABASE = ["audience", "audience_member"]
+"""Filled by PostgreSQL from the views of BI, once those of ``MARTS`` are attached."""

@@ -4,7 +4,6 @@ import io
 import logging
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.csv
@@ -12,11 +11,12 @@ from psycopg import sql
 
 from include import contracts, duck, warehouse
 from include.marts import HERE
-from include.marts.generations import drop_unattached, place, status
+from include.marts.generations import drop_unattached, must_be, place
 
 log = logging.getLogger(__name__)
 
 BATCH_ROWS = 100_000
+STATES = ("building", "attached", "ready")
 
 
 def fill(
@@ -28,26 +28,24 @@ def fill(
     ``previous_segment``; without such a file the work file of that name is taken as it is.
     """
     contract, target = contracts.load(f"mart.{table}"), place(table, generation)
-    if status(db, generation) == "ready":  # a cleared task of a publish that is done
-        return _count(db, target)
+    if (
+        must_be(db, generation, *STATES) != "building"
+    ):  # a cleared task of a publish that is further on
+        return count(db, target)
     with db.transaction():
-        _make(db, contract, target, generation, as_of)
-        rows = _copy(db, contract, target, _query(table, as_of), work, folder, as_of)
-        keys = sql.SQL(", ").join(map(sql.Identifier, contract.key))
-        db.execute(
-            sql.SQL("ALTER TABLE {} ADD PRIMARY KEY ({})").format(warehouse.name(target), keys)
-        )
-        db.execute(sql.SQL("ANALYZE {}").format(warehouse.name(target)))
+        make(db, contract, target, generation, as_of)
+        rows = pour(db, contract, target, work=work, folder=folder, as_of=as_of)
     log.info("filled %s with %d rows", target, rows)
     return rows
 
 
-def _count(db: warehouse.Connection, table: str) -> int:
+def count(db: warehouse.Connection, table: str) -> int:
+    """The rows of a table."""
     row = db.execute(sql.SQL("SELECT count(*) FROM {}").format(warehouse.name(table))).fetchone()
     return 0 if row is None else int(row[0])
 
 
-def _make(
+def make(
     db: warehouse.Connection,
     contract: contracts.Table,
     target: str,
@@ -69,6 +67,23 @@ def _make(
                ADD CHECK (generation = {g})"""
         ).format(own, g=sql.Literal(generation), day=sql.Literal(as_of))
     )
+
+
+def pour(
+    db: warehouse.Connection,
+    contract: contracts.Table,
+    target: str,
+    *,
+    work: Path,
+    folder: Path,
+    as_of: date,
+) -> int:
+    """Fill an empty table of this transaction, key it and analyse it; return its rows."""
+    rows = _copy(db, contract, target, _query(contract.name, as_of), work, folder, as_of)
+    keys = sql.SQL(", ").join(map(sql.Identifier, contract.key))
+    db.execute(sql.SQL("ALTER TABLE {} ADD PRIMARY KEY ({})").format(warehouse.name(target), keys))
+    db.execute(sql.SQL("ANALYZE {}").format(warehouse.name(target)))
+    return rows
 
 
 def _query(table: str, as_of: date) -> str:
@@ -93,7 +108,9 @@ def _copy(
         for view, path in files.items():
             listed_as = warehouse.quoted(view)
             engine.execute(f"CREATE VIEW {listed_as} AS FROM read_parquet({duck.quoted(path)})")
-        engine.register("previous_segment", _previous_segments(db, as_of))
+        if "previous_segment " in query:
+            previous = _previous_segments(db, as_of, work / f"{target}.previous.csv")
+            engine.execute(f"CREATE VIEW previous_segment AS FROM {previous}")
         batches = engine.sql(query).to_arrow_reader(BATCH_ROWS)
         known = {column.name for column in contract.own_columns}
         columns = [name for name in batches.schema.names if name in known]
@@ -115,20 +132,22 @@ def _csv(batch: pa.RecordBatch) -> bytes:
     return buffer.getvalue()
 
 
-def _previous_segments(db: warehouse.Connection, as_of: date) -> pa.Table:
-    """Who was in which segment in the last generation with an earlier as_of, and since when."""
-    rows = db.execute(
-        """SELECT customer_id, segment_key, since FROM mart.customer_segment WHERE generation = (
-               SELECT generation FROM ops.generation WHERE status = 'ready' AND as_of < %s
-               ORDER BY as_of DESC, generation DESC LIMIT 1)""",
+def _previous_segments(db: warehouse.Connection, as_of: date, file: Path) -> str:
+    """A relation of who was in which segment in the last generation with an earlier as_of, and
+    since when; its rows go through ``file``."""
+    row = db.execute(
+        """SELECT generation FROM ops.generation WHERE status = 'ready' AND as_of < %s
+           ORDER BY as_of DESC, generation DESC LIMIT 1""",
         [as_of],
-    ).fetchall()
-    fields: list[tuple[str, Any]] = [
-        ("customer_id", pa.int64()),
-        ("segment_key", pa.string()),
-        ("since", pa.date32()),
-    ]
-    return pa.table({
-        name: pa.array([row[number] for row in rows], kind)
-        for number, (name, kind) in enumerate(fields)
-    })
+    ).fetchone()
+    with file.open("wb") as sink:
+        if row is not None:
+            query = sql.SQL(
+                "COPY (SELECT customer_id, segment_key, since FROM {}) TO STDOUT (FORMAT csv)"
+            ).format(warehouse.name(place("customer_segment", row[0])))
+            with db.cursor() as cursor, cursor.copy(query) as rows:
+                for block in rows:
+                    sink.write(block)
+    kinds = "{customer_id: 'BIGINT', segment_key: 'VARCHAR', since: 'DATE'}"
+    said = "header = false, auto_detect = false, delim = ',', quote = '\"'"
+    return f"read_csv({duck.quoted(file)}, {said}, columns = {kinds})"

@@ -16,7 +16,7 @@ from unittest import mock
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 240
 METADATA = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
-ARGUMENTS = {"AS_OF", "SOURCES", "ONLY", "ROLE", "DB", "CUSTOMERS", "DATA", "DAYS"}
+ARGUMENTS = {"AS_OF", "GUARD", "SOURCES", "ONLY", "ROLE", "DB", "CUSTOMERS", "DATA", "DAYS"}
 
 
 def clean_environment() -> dict[str, str]:

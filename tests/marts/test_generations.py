@@ -11,7 +11,7 @@ import pytest
 
 from include import contracts
 from include.errors import InputError, QualityError
-from include.marts import MARTS, fill, generations
+from include.marts import IN_DATABASE, MARTS, audiences, checks, fill, generations, retire
 from tests.snapshots import write_snapshot
 
 DAY = date(2026, 3, 1)
@@ -63,18 +63,26 @@ def work(tmp_path: Path, members: dict[int, str], day: date = DAY) -> Path:
     )
     for table in (
         *("profile_coverage", "customer_score", "customer_value"),
-        *("recommendation", "product_similarity"),
+        *("recommendation", "product_similarity", "lift"),
     ):
         write(tmp_path / f"{table}.parquet", table, [])
     return tmp_path
+
+
+def finish(db, generation: int, run_id: str, day: date = DAY) -> None:
+    """What follows once the work files are in their tables."""
+    checks.check(db, generation=generation, as_of=day, run_id=run_id)
+    generations.attach(db, generation=generation, tables=MARTS)
+    audiences.fill(db, generation=generation, as_of=day, wanted=[])
+    generations.attach(db, generation=generation, tables=IN_DATABASE)
+    generations.switch(db, generation=generation, as_of=day, run_id=run_id)
 
 
 def publish(db, folder: Path, run_id: str, day: date = DAY) -> int:
     generation = generations.begin(db, as_of=day, run_id=run_id, data_to=None, stale_reason=None)
     for table in MARTS:
         fill.fill(db, table, generation=generation, as_of=day, work=folder, folder=folder)
-    generations.check(db, generation=generation, as_of=day, run_id=run_id)
-    generations.switch(db, generation=generation, run_id=run_id)
+    finish(db, generation, run_id, day)
     return generation
 
 
@@ -168,7 +176,7 @@ def test_an_inconsistent_generation_is_kept_from_bi(db, tmp_path):
 def test_three_generations_are_kept_and_a_report_may_pin_one(db, tmp_path):
     for number in range(1, 6):
         publish(db, work(tmp_path, dict.fromkeys(range(number), "s1")), f"publish/{number}")
-        generations.retire(db)
+        retire.retire(db)
     assert db.execute(
         "SELECT generation FROM ops.generation WHERE status = 'ready' ORDER BY 1"
     ).fetchall() == [(3,), (4,), (5,)]
@@ -194,6 +202,6 @@ def test_a_reader_in_a_transaction_neither_blocks_a_publish_nor_is_blocked(
     with psycopg.connect(warehouse_url) as reader:
         assert reader.execute("SELECT count(*) FROM bi.customer_segment").fetchone() == (1,)
         publish(db, work(tmp_path, {1: "s1", 2: "s1"}), "publish/5")
-        assert generations.retire(db) == []
+        assert retire.retire(db) == []
         assert reader.execute("SELECT count(*) FROM bi.segment").fetchone() == (1,)
-    assert generations.retire(db) == [1, 2]
+    assert retire.retire(db) == [1, 2]
