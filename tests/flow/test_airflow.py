@@ -1,6 +1,8 @@
 """The real Airflow: on loopback only, nothing without a login, the same flow by its assets."""
 
 import os
+import re
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -11,7 +13,7 @@ import pytest
 from rich.console import Console
 
 from include.local import airflow, processes
-from include.local.flow import Flow
+from include.local.flow import Flow, Run, RunFailed
 from include.local.rest import Client, Refused
 from tests.flow.conftest import AS_OF, Place, assert_same, nothing_set
 
@@ -91,6 +93,78 @@ def test_the_scheduler_publishes_what_make_run_publishes(running):
     flow.wait([flow.trigger("publish")])
     assert running.place.generation() > 1
     assert_same(running.place.shown(), running.shown)
+
+
+HALVED = """UPDATE landing.order_line SET deleted_at = now(), landed_at = now()
+    WHERE hashtext(order_source_id) % 2 = 0"""
+
+
+def asked(running: Running) -> Run:
+    """Publish, and wait until the run asks a person."""
+    flow = Flow(running.client, Console(quiet=True))
+    run = flow.trigger("publish")
+    with pytest.raises(RunFailed, match=r"publish\.ask waits for your answer"):
+        flow.wait([run])
+    time.sleep(8)  # Airflow 3.3.2 may lose an answer until its executor has reported the task
+    return run
+
+
+def answer(running: Running, run: Run, option: str | None) -> None:
+    """Choose, or let the time for it pass; and wait for the end of the run."""
+    if option is None:
+        with psycopg.connect(running.place.server.url(f"{running.place.database}_airflow")) as db:
+            db.execute(
+                """UPDATE task_instance SET trigger_timeout = now()
+                   WHERE run_id = %s AND task_id = %s""",
+                [run.run_id, "ask"],
+            )
+    else:
+        path = f"{run.path}/taskInstances/ask/-1/hitlDetails"
+        running.client._call("PATCH", path, {"chosen_options": [option], "params_input": {}})
+    run.waiting = []
+    flow = Flow(running.client, Console(quiet=True))
+    deadline = time.monotonic() + 120
+    while running.client.get(run.path)["state"] not in {"success", "failed"}:
+        assert time.monotonic() < deadline
+        time.sleep(0.3)  # the API gives no event to wait for
+    flow.wait([run])
+
+
+def told(running: Running) -> str:
+    return running.place.rows("SELECT stale_reason FROM bi.freshness", reader=True)[0][0]
+
+
+def test_a_publish_whose_counts_jump_asks_a_person_and_without_an_answer_nothing_changes(running):
+    there = running.place
+    with there.connect() as db:
+        db.execute(HALVED)
+    set_paused(there, "publish", True)
+    flow = Flow(running.client, Console(quiet=True))
+    flow.wait([flow.trigger("profile", as_of=AS_OF)])
+    set_paused(there, "publish", False)
+    before = there.shown()
+    run = asked(running)
+    path = f"{run.path}/taskInstances/ask/-1/hitlDetails"
+    detail = running.client.get(path)
+    assert detail["options"] == ["Publish", "Keep the old one"]
+    assert re.search(
+        r"- revenue: [\d,]+ before, [\d,]+ now \(-\d+ %, allowed are 30 %\)", detail["body"]
+    )
+    assert "a publish waits: an answer to: revenue: " in told(running)
+    answer(running, run, None)
+    assert "nobody said that it may be shown" in told(running)
+    before.pop("freshness")
+    assert_same(there.shown(), before)
+
+
+def test_who_is_asked_may_publish_and_the_answer_is_kept_with_the_run(running):
+    before = running.place.generation()
+    answer(running, asked(running), "Keep the old one")
+    assert running.place.generation() == before
+    assert "admin kept the old one" in told(running)
+    answer(running, asked(running), "Publish")
+    assert running.place.generation() == before + 3
+    assert "not shown" not in told(running)
 
 
 def test_every_port_is_on_the_loopback_address(running, prepared):

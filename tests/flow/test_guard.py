@@ -4,7 +4,7 @@ import pytest
 
 from tests.flow.conftest import AS_OF, Place
 
-HALVED = """WITH gone AS (UPDATE landing.order_line SET deleted_at = now()
+HALVED = """WITH gone AS (UPDATE landing.order_line SET deleted_at = now(), landed_at = now()
     WHERE hashtext(order_source_id) % 2 = 0 RETURNING 1) SELECT count(*) FROM gone"""
 
 
