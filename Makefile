@@ -1,11 +1,11 @@
 # Every command works from a bare clone: the environment is brought up to the lock first.
-.PHONY: demo test test-long run reconcile replay portrait match dsn stop clean doctor check bench faults lock init screenshots docs
+.PHONY: demo test test-long run reconcile replay portrait match audience bi dsn stop clean doctor check bench faults lock init screenshots docs
 PY := .venv/bin/python
 UV := uv==0.13.8
-export AS_OF SOURCES ONLY GUARD ROLE DB CUSTOMER CUSTOMERS DATA DAYS PERSONAL FILES CONFIG TRUTH OUT
+export AS_OF SOURCES ONLY GUARD ROLE DB CUSTOMER CUSTOMERS DATA DAYS PERSONAL FILES CONFIG TRUTH OUT NAME GROUP
 export PYTHONPATH := $(CURDIR)
 
-demo run reconcile replay portrait match dsn stop clean doctor bench init: .venv/ready
+demo run reconcile replay portrait match audience bi dsn stop clean doctor bench init: .venv/ready
 	@$(PY) -m include.local $@
 
 test: .venv/ready
@@ -21,7 +21,7 @@ check: .venv/ready
 	@$(PY) -m ruff format --check . && $(PY) -m ruff check . && $(PY) -m mypy
 
 docs: .venv/ready
-	@$(PY) -m include.dictionary
+	@$(PY) -m include.site
 
 screenshots: .venv/ready
 	@$(PY) docs/screenshots.py

@@ -58,11 +58,12 @@ ANSWER_WITHIN = timedelta(hours=12)  # then the old generation stays
 def publish():
     @task(multiple_outputs=False)
     def begin(dag_run, params, triggering_asset_events) -> dict[str, str]:
-        from include import clock, domains, landing, ledger, paths, sources, warehouse
+        from include import audiences, clock, domains, landing, ledger, paths, sources, warehouse
         from include.marts import generations
 
         run_id = f"{dag_run.dag_id}/{dag_run.run_id}"
         zone = domains.load().time_zone
+        audiences.load()  # a file that cannot be used fails here, not after an hour
         events = triggering_asset_events.get(PROFILE) or []
         wanted = params["as_of"] or (events[-1].extra.get("as_of") if events else None)
         with ledger.step(run_id) as db:
@@ -242,6 +243,18 @@ def publish():
             raise AirflowSkipException("the old generation stays")  # and no asset event
         outlet_events[PUBLISHED].extra = {"as_of": run["as_of"], "generation": run["generation"]}
 
+    @task
+    def outcomes(run: dict[str, str]) -> None:
+        from datetime import date
+
+        from include import ledger, snapshot
+        from include.models import outcome
+
+        day, folder = date.fromisoformat(run["as_of"]), snapshot.local(run["folder"])
+        with ledger.step(run["run_id"]) as db:
+            outcome.measure(db, folder, day, run_id=run["run_id"])
+            outcome.log_scores(db, int(run["generation"]), run_id=run["run_id"])
+
     @task(trigger_rule="none_failed")
     def retire(run: dict[str, str]) -> list[int]:
         from pathlib import Path
@@ -257,7 +270,7 @@ def publish():
     [score(run), recommend(run)] >> rows
     guarded, switched = guard(run), switch(run, rows)
     rows >> check(run) >> attach(run) >> guarded >> [ask, switched]
-    ask >> switched >> retire(run)
+    ask >> switched >> [outcomes(run), retire(run)]
 
 
 def _kept(said: list[str], by: dict[str, str] | None) -> str:

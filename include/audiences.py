@@ -76,7 +76,7 @@ def _refused_part(node: Any) -> str | None:
         return f"{node.name}() is not known to be harmless; do without"
     if isinstance(node, exp.Table) and not (node.db == "bi" and node.name):
         return f"reads {node.sql()}; it reads views of bi, written bi.<view>"
-    if isinstance(node, exp.Table) and node.name.startswith("audience"):
+    if isinstance(node, exp.Table) and node.name.lower().startswith("audience"):
         return f"reads {node.sql()}; an audience does not look at audiences"
     return None
 

@@ -152,10 +152,20 @@ def indexes(table: Table) -> dict[str, sql.Composed]:
     }
 
 
-def comments(
+def table_comments(table: Table, there: There) -> list[sql.Composed]:
+    """The comments of a table and its columns, as far as they are not there."""
+    return _comments("TABLE", table.full_name, table.description, table.columns, there)
+
+
+def view_comments(view: str, table: Table, there: There) -> list[sql.Composed]:
+    """The comments of a view and its columns, as far as they are not there."""
+    description = f"{table.description} One row: {table.grain}."
+    return _comments("VIEW", view, description, view_columns(table), there)
+
+
+def _comments(
     kind: str, full_name: str, description: str, columns: Iterable[Column], there: There
 ) -> list[sql.Composed]:
-    """The comments of a TABLE or VIEW and its columns, as far as they are not there."""
     said = []
     if there.comment != description:
         said.append(

@@ -1,10 +1,14 @@
-"""The dictionary of the tables, ``docs/tables.md``, written from the contracts: ``make docs``."""
+"""The dictionary of the tables, ``docs/tables.md``, written from the contracts: ``make docs``.
+
+The same as pages with every column's way from the sources is made beside it, by ``site``.
+"""
 
 from collections.abc import Iterable
 from pathlib import Path
 
-from include import contracts
+from include import contracts, lineage
 from include.contracts import Column, Table
+from include.origins import Field
 from include.paths import ROOT
 
 FILE = ROOT / "docs" / "tables.md"
@@ -13,7 +17,8 @@ HEAD = """# Tables
 Written by `make docs` from `include/contracts/`; a test says when it is out of date. Change a
 contract, never this page. The same words stand in the database as comments: `\\d+ bi.segment`.
 
-BI reads the views of `bi` and nothing else; the other schemas are the pipeline's own.
+BI reads the views of `bi` and nothing else; the other schemas are the pipeline's own. What each
+column comes from, down to the column of your CRM, is in the pages that `make docs` builds.
 """
 SCHEMAS = {
     "mart": "What is published: one generation at a time, all tables together.",
@@ -32,7 +37,7 @@ BROUGHT = {
 def dictionary() -> str:
     """The page as Markdown: an index of the views, then every table with its columns."""
     tables = contracts.all_tables()
-    parts = [HEAD, "## What BI reads", _index(table for table in tables if _view(table))]
+    parts = [HEAD, "## What BI reads", _index(table for table in tables if view(table))]
     for schema, purpose in SCHEMAS.items():
         parts += [f"## {schema}", purpose]
         for storage, words in BROUGHT.items():
@@ -47,7 +52,7 @@ def write(file: Path = FILE) -> None:
     file.write_text(dictionary(), encoding="utf-8")
 
 
-def _view(table: Table) -> str | None:
+def view(table: Table) -> str | None:
     """The view that BI reads the table by, if any."""
     if table.storage == "view":
         return f"bi.{table.name}"
@@ -56,7 +61,7 @@ def _view(table: Table) -> str | None:
 
 def _index(tables: Iterable[Table]) -> str:
     rows = sorted(
-        f"| [`{_view(table)}`](#{_anchor(table)}) | {_cell(table.grain)} "
+        f"| [`{view(table)}`](#{_anchor(table)}) | {_cell(table.grain)} "
         f"| {_cell(table.description)} |"
         for table in tables
     )
@@ -69,22 +74,54 @@ def _anchor(table: Table) -> str:
 
 def _section(table: Table) -> str:
     """One table: what it is, how BI reads it, its columns."""
-    lines = [f"### {table.full_name}", "", table.description, "", f"One row: {table.grain}."]
-    if (view := _view(table)) and view != table.full_name:
-        lines[-1] += f" BI reads it as `{view}`."
-    return "\n".join([*lines, "", _columns(table.own_columns, bi=view is not None)])
+    lines = [f"### {table.full_name}", "", table.description, "", rows(table)]
+    if (bi := view(table)) and bi != table.full_name:
+        lines[-1] += f" BI reads it as `{bi}`."
+    if of := lineage.graph().tables.get(table.full_name):
+        lines[-1] += f" {_of(of)}"
+    of_columns = table.full_name if table.full_name == lineage.PROFILE else None
+    return "\n".join([*lines, "", _columns(table.own_columns, bi=bi is not None, of=of_columns)])
 
 
-def _columns(columns: Iterable[Column], *, bi: bool = False) -> str:
-    rows = [
-        f"| `{column.name}` | {column.type} | {_cell(column.description)} "
-        f"| {_cell('; '.join(_rules(column, bi)))} |"
-        for column in columns
-    ]
-    return "\n".join(["| column | type | meaning | rules |", "|---|---|---|---|", *rows])
+def rows(table: Table) -> str:
+    """What one row of a table is."""
+    return "It has one row." if table.grain == "one row" else f"One row: {table.grain}."
 
 
-def _rules(column: Column, bi: bool) -> list[str]:
+def _of(tables: Iterable[str]) -> str:
+    """What a table comes from; of sources only how many, which the pages tell by name."""
+    known = {table for table in tables if lineage.layer(table) != "source"}
+    mapped = {table.partition(":")[0] for table in set(tables) - known}
+    named = [f"`{table}`" for table in sorted(known)]
+    named += [f"{len(mapped)} of the mappings in `include/sources/`"] if mapped else []
+    return f"Comes from {', '.join(named)}."
+
+
+def _columns(columns: Iterable[Column], *, bi: bool = False, of: str | None = None) -> str:
+    """The columns as a table; ``of`` a table, each with what it is made of."""
+    lines = []
+    for column in columns:
+        said = rules(column, bi=bi)
+        if of and (made := _made_of(Field(of, column.name))):
+            said.append(f"from {made}")
+        lines.append(
+            f"| `{column.name}` | {column.type} | {_cell(column.description)} "
+            f"| {_cell('; '.join(said))} |"
+        )
+    return "\n".join(["| column | type | meaning | rules |", "|---|---|---|---|", *lines])
+
+
+def _made_of(field: Field) -> str:
+    """``order_line (ordered_at, quantity)``, or the columns beside it."""
+    found: dict[str, list[str]] = {}
+    for origin in sorted(lineage.graph().up.get(field, ()), key=str):
+        found.setdefault(origin.table, []).append(origin.column or "all rows")
+    beside = found.pop(field.table, [])
+    named = [f"{table.partition('.')[2]} ({', '.join(of)})" for table, of in found.items()]
+    return ", ".join(beside + named)
+
+
+def rules(column: Column, *, bi: bool) -> list[str]:
     """What the contract says beyond the meaning, in words."""
     low, high = (
         None if bound is None else f"{bound:g}" for bound in (column.minimum, column.maximum)
@@ -129,8 +166,3 @@ def _missing(rule: str | None) -> str | None:
 
 def _cell(text: str) -> str:
     return text.replace("|", r"\|").replace("<", "&lt;")
-
-
-if __name__ == "__main__":
-    write()
-    print(f"wrote {FILE.relative_to(ROOT)}")

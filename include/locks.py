@@ -1,7 +1,8 @@
-"""Changing what others are using: a lock is had at once or not at all, so nobody queues behind us.
+"""Changing what others are using, so that nobody who reads queues behind us.
 
-A request for a lock that has to wait makes all later ones wait behind it, readers too. So each
-attempt gives up at once, and the next one is made a moment later.
+A request for a lock that has to wait makes all later ones wait behind it, readers too. So an
+attempt gives up at once, and the next one is made a moment later. Only where readers come and go
+without a gap does one wait for some milliseconds: those that are there end, the next ones wait.
 """
 
 import logging
@@ -21,6 +22,8 @@ Mode = Literal["ACCESS EXCLUSIVE", "SHARE", "SHARE UPDATE EXCLUSIVE"]
 T = TypeVar("T")
 
 PAUSE_S = 0.05  # the end of another's lock gives no event to wait for
+COMING_AND_GOING_S = 0.5  # who keeps a lock for longer than that is waited for without queueing
+BRIEF_MS = 10
 HARMLESS: dict[Mode, list[str]] = {  # the locks of others that go along with ours
     "ACCESS EXCLUSIVE": [],
     "SHARE": ["AccessShareLock", "RowShareLock", "ShareLock"],
@@ -29,8 +32,11 @@ HARMLESS: dict[Mode, list[str]] = {  # the locks of others that go along with ou
 # Autovacuum gives way only to one who waits for it, after a second. Neither readers nor writers
 # queue behind this lock, so it may be waited for.
 FIRST = "SET LOCAL lock_timeout = '2s'; LOCK TABLE {} IN SHARE UPDATE EXCLUSIVE MODE"
-# LOCK TABLE of a view locks the tables under it as well, NOWAIT or not: the shortest wait instead.
-AT_ONCE = "SET LOCAL lock_timeout = '1ms'"
+
+
+def within(wait_ms: int) -> sql.SQL:
+    """No lock of this transaction is waited for longer; 1 ms is the least that there is."""
+    return sql.SQL(f"SET LOCAL lock_timeout = '{max(wait_ms, 1)}ms'")
 
 
 def change_table(
@@ -56,53 +62,71 @@ def change_table(
         Naming who held a lock on the table at the last attempt.
     """
     locked = sql.Identifier(*table.split("."))
-    lock = sql.SQL("LOCK TABLE {} IN {} MODE NOWAIT").format(locked, sql.SQL(mode))
-    together = sql.SQL("; ").join([sql.SQL(FIRST).format(locked), lock, *statements])
-    patiently(db, table, mode, lambda: db.execute(together, prepare=False), deadline=deadline)
+
+    def attempt(wait_ms: int) -> None:
+        lock = f"LOCK TABLE {{}} IN {mode} MODE{'' if wait_ms else ' NOWAIT'}"
+        steps = [sql.SQL(FIRST).format(locked), within(wait_ms), sql.SQL(lock).format(locked)]
+        db.execute(sql.SQL("; ").join([*steps, *statements]), prepare=False)
+
+    patiently(db, table, mode, attempt, deadline=deadline)
 
 
 def change_view(
     db: Connection, view: str, statements: Sequence[sql.Composable], *, deadline: float
 ) -> None:
     """Run ``statements``, which change nothing but a view, as ``change_table`` does."""
-    together = sql.SQL("; ").join([sql.SQL(AT_ONCE), *statements])
-    patiently(
-        db, view, "ACCESS EXCLUSIVE", lambda: db.execute(together, prepare=False), deadline=deadline
-    )
+
+    def attempt(wait_ms: int) -> None:
+        # LOCK TABLE of a view would lock the tables under it as well, NOWAIT or not
+        db.execute(sql.SQL("; ").join([within(wait_ms), *statements]), prepare=False)
+
+    patiently(db, view, "ACCESS EXCLUSIVE", attempt, deadline=deadline)
 
 
 def patiently(
-    db: Connection, relation: str, mode: Mode, act: Callable[[], T], *, deadline: float
+    db: Connection, relation: str, mode: Mode, attempt: Callable[[int], T], *, deadline: float
 ) -> T:
-    """Try ``act`` until no other session has a lock on ``relation`` that is in its way."""
-    told = False
+    """Try until no other session has a lock on ``relation`` that is in the way.
+
+    ``attempt`` gets the milliseconds that it may wait for a lock.
+    """
+    began, wait_ms, since = time.monotonic(), 0, dict[str, float]()
     while True:
         try:
-            return act()
+            return attempt(wait_ms)
         except psycopg.errors.LockNotAvailable:
-            left = deadline - time.monotonic()
-            if not told or left <= 0:
-                held = f"{relation} is in use by {holders(db, relation, mode)}"
-            if left <= 0:
-                raise ResourceError(
-                    f"deploy: {held}: end that session (SELECT pg_terminate_backend(<pid>)) or "
-                    "run again later; what was changed so far stays, the next run goes on"
-                ) from None
-            if not told:
-                log.warning("deploy: %s; trying again for up to %.0f s", held, left)
-            told = True
+            now, held = time.monotonic(), holders(db, relation, mode)
+        by = _listed(sorted(set(held.values())))
+        if now > deadline:
+            raise ResourceError(
+                f"deploy: {relation} is in use by {by}: end that session (SELECT "
+                "pg_terminate_backend(<pid>)) or run again later; what was changed so far stays, "
+                "the next run goes on"
+            )
+        if not since:
+            log.warning("deploy: %s is in use by %s; trying again and again", relation, by)
+        since = {transaction: since.get(transaction, now) for transaction in held}
+        short = all(now - seen < COMING_AND_GOING_S for seen in since.values())
+        wait_ms = BRIEF_MS if short and now - began > COMING_AND_GOING_S else 0
         time.sleep(PAUSE_S)
 
 
-def holders(db: Connection, relation: str, mode: Mode) -> str:
-    """Who has a lock on a relation or a part of it against ``mode``: pid, role, program, since."""
-    row = db.execute(
-        """SELECT string_agg(DISTINCT coalesce(
+def _listed(who: list[str]) -> str:
+    if not who:
+        return "a session that has ended since"
+    more = [f"{len(who) - 3} more"] if who[3:] else []
+    return " and ".join([*who[:3], *more])
+
+
+def holders(db: Connection, relation: str, mode: Mode) -> dict[str, str]:
+    """The transactions with a lock on a relation or a part of it against ``mode``, and whose."""
+    rows = db.execute(
+        """SELECT l.virtualtransaction, coalesce(
                format('pid %%s (%%s, since %%s)', l.pid,
                       concat_ws(', ', a.usename, nullif(a.application_name, ''),
                                 nullif(a.backend_type, 'client backend')),
                       coalesce(to_char(a.xact_start, 'YYYY-MM-DD HH24:MI:SS OF'), 'unknown')),
-               'a prepared transaction'), ' and ')
+               'a prepared transaction (pg_prepared_xacts)')
            FROM pg_locks AS l LEFT JOIN pg_stat_activity AS a USING (pid)
            WHERE l.granted AND l.pid IS DISTINCT FROM pg_backend_pid()
              AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
@@ -113,5 +137,5 @@ def holders(db: Connection, relation: str, mode: Mode) -> str:
                   AND l.relation IN (SELECT oid FROM pg_class WHERE relnamespace::regnamespace::text
                                      IN ('landing', 'core', 'mart', 'ops', 'bi')))""",
         {"relation": relation, "harmless": HARMLESS[mode]},
-    ).fetchone()
-    return str(row[0]) if row and row[0] else "a session that has ended since"
+    ).fetchall()
+    return dict(rows)

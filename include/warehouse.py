@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 
 from psycopg import sql
@@ -117,8 +118,12 @@ def _bring(db: Connection, wanted: str, deadline: float) -> None:
     for table in kept:
         _change_table(db, table, there[table.full_name], deadline)
     reader = _reader(db)
-    for view, table in ddl.views(tables):
-        _change_view(db, view, table, there.get(view, There()), reader, deadline)
+    for known, some in groupby(ddl.views(tables), key=lambda each: each[0] in there):
+        if known:
+            for view, table in some:
+                _change_view(db, view, table, there[view], reader, deadline)
+        else:
+            _make_views(db, list(some), reader, deadline)
     for table in kept:  # last: what takes long is not to use up the patience for the others
         _index(db, table, deadline)
     if reader is not None:  # without it each run asks for it again
@@ -168,9 +173,7 @@ def _make(db: Connection, tables: Sequence[Table]) -> None:
     for table in tables:
         statements.append(ddl.create(table))
         statements += ddl.indexes(table).values()
-        statements += ddl.comments(
-            "TABLE", table.full_name, table.description, table.columns, There()
-        )
+        statements += ddl.table_comments(table, There())
     db.execute(sql.SQL("; ").join(statements), prepare=False)
 
 
@@ -179,8 +182,7 @@ def _change_table(db: Connection, table: Table, there: There, deadline: float) -
     if lacks := ddl.alter(table, there):
         locks.change_table(db, table.full_name, "ACCESS EXCLUSIVE", lacks, deadline=deadline)
         log.info("%s: brought to its contract", table.full_name)
-    said = ddl.comments("TABLE", table.full_name, table.description, table.columns, there)
-    if said:
+    if said := ddl.table_comments(table, there):
         locks.change_table(db, table.full_name, "SHARE UPDATE EXCLUSIVE", said, deadline=deadline)
 
 
@@ -193,34 +195,44 @@ def _index(db: Connection, table: Table, deadline: float) -> None:
             log.info("%s: built %s", table.full_name, index)
 
 
-def _change_view(
-    db: Connection,
-    view: str,
-    table: Table,
-    there: There,
-    reader: str | None,
-    deadline: float,
+def _make_views(
+    db: Connection, views: Sequence[tuple[str, Table]], reader: str | None, deadline: float
 ) -> None:
-    """Make a view, or replace it if it selects something else."""
-    query, columns = ddl.view_query(table, there), ddl.view_columns(table)
+    """Make views that nobody reads yet, all at once."""
     statements: list[sql.Composable] = []
-    if not there.kind or locks.patiently(
-        db, view, "ACCESS EXCLUSIVE", lambda: _differs(db, view, query), deadline=deadline
+    for view, table in views:
+        statements += _replaced(view, ddl.view_query(table, There()), reader)
+        statements += ddl.view_comments(view, table, There())
+    locks.change_view(db, views[0][0], statements, deadline=deadline)
+
+
+def _change_view(
+    db: Connection, view: str, table: Table, there: There, reader: str | None, deadline: float
+) -> None:
+    """Replace a view if it selects something else, and mend its comments."""
+    query = ddl.view_query(table, there)
+    statements: list[sql.Composable] = []
+    if locks.patiently(
+        db, view, "ACCESS EXCLUSIVE", lambda ms: _differs(db, view, query, ms), deadline=deadline
     ):
-        statements.append(sql.SQL("CREATE OR REPLACE VIEW {} AS {}").format(name(view), query))
-        if reader is not None:
-            to = sql.Identifier(reader)
-            statements.append(sql.SQL("GRANT SELECT ON {} TO {}").format(name(view), to))
-    described = f"{table.description} One row: {table.grain}."
-    statements += ddl.comments("VIEW", view, described, columns, there)
+        statements += _replaced(view, query, reader)
+    statements += ddl.view_comments(view, table, there)
     if statements:
         locks.change_view(db, view, statements, deadline=deadline)
 
 
-def _differs(db: Connection, view: str, query: sql.Composed) -> bool:
+def _replaced(view: str, query: sql.Composed, reader: str | None) -> list[sql.Composed]:
+    statements = [sql.SQL("CREATE OR REPLACE VIEW {} AS {}").format(name(view), query)]
+    if reader is not None:
+        to = sql.Identifier(reader)
+        statements.append(sql.SQL("GRANT SELECT ON {} TO {}").format(name(view), to))
+    return statements
+
+
+def _differs(db: Connection, view: str, query: sql.Composed, wait_ms: int) -> bool:
     """Whether a view selects something else than ``query``: PostgreSQL compares the two."""
     with db.transaction(force_rollback=True):
-        db.execute(text(locks.AT_ONCE))
+        db.execute(locks.within(wait_ms))
         db.execute(sql.SQL("CREATE TEMP VIEW portrait_wanted AS {}").format(query))
         row = db.execute(
             """SELECT pg_get_viewdef('pg_temp.portrait_wanted'::regclass)

@@ -122,6 +122,22 @@ def test_the_dictionary_names_every_column():
             assert f"| `{column.name}` | {column.type} |" in section, table.full_name
 
 
+def test_the_dictionary_says_what_tables_and_features_come_from():
+    page = dictionary.dictionary()
+    profile = page.partition("### mart.customer_profile\n")[2].partition("\n#")[0]
+    rules = dict(re.findall(r"^\| `(\w+)` \| .* \| (.*) \|$", profile, re.MULTILINE))
+    assert rules["recency_days"].endswith("; from last_order_at")
+    assert rules["revenue"].endswith("; from order_line (amount)")
+    segment = page.partition("### mart.segment\n")[2].partition("\n#")[0]
+    assert "Comes from `mart.customer_profile`, `ops.model_version`." in segment
+
+
+@pytest.mark.parametrize("query", blocks((ROOT / "docs" / "models.md").read_text(), "sql"))
+def test_every_query_on_models_runs_as_bi_runs_it(query, warehouse):
+    warehouse.execute("SET ROLE bi_reader")
+    assert warehouse.execute(query).fetchall() == []
+
+
 @pytest.mark.parametrize("path", sorted(contracts.HERE.glob("*/*.yaml")), ids=name)
 def test_every_contract_keeps_to_the_standard(path):
     from open_data_contract_standard.model import OpenDataContractStandard

@@ -32,8 +32,13 @@ CREATE TABLE bi.quality_result (run_id text, table_name text, source text, "chec
     recorded_at timestamptz, passed boolean, observed text, failing_rows bigint, severity text);
 CREATE TABLE bi.quarantine_count (source text, entity text, "check" text, "column" text,
     reason text, rows bigint, last_recorded_at timestamptz);
-CREATE TABLE bi.recommendation (generation bigint, customer_id bigint, list text, rank int,
-    product_id text, product_name text);
+CREATE TABLE bi.recommended_product (list text, product_id text, product_name text,
+    customers bigint, first_place_customers bigint);
+CREATE TABLE bi.metric (name text);
+CREATE TABLE bi.kpi (as_of date, metric text, label text, unit text, value float8, change float8,
+    previous_as_of date);
+CREATE TABLE bi.audience (audience text, label text, description text, members bigint,
+    treatment bigint, control bigint, without_consent bigint, problem text);
 """
 PUBLISHED = """
 INSERT INTO bi.freshness VALUES (7, '2026-03-01', '2026-03-01 03:20+00', '2026-02-28 22:15+00',
@@ -56,8 +61,14 @@ INSERT INTO bi.quality_result VALUES
 INSERT INTO bi.quarantine_count VALUES
     ('shop', 'order_line', 'range', 'quantity', 'quantity is outside', 3, '2026-03-01'),
     ('shop', 'order_line', 'required', 'ordered_at', 'ordered_at is empty', 9, '2026-02-01');
-INSERT INTO bi.recommendation VALUES (7, 1, 'explore', 1, 'shop:1', 'Teapot'),
-    (7, 2, 'explore', 3, 'shop:1', 'Teapot'), (7, 2, 'explore', 4, 'shop:2', 'Cup');
+INSERT INTO bi.recommended_product VALUES ('explore', 'shop:1', 'Teapot', 2, 1),
+    ('repeat', 'shop:2', 'Cup', 9, 9);
+INSERT INTO bi.metric VALUES ('revenue'), ('repeat_rate');
+INSERT INTO bi.kpi VALUES
+    ('2026-02-28', 'revenue', 'Revenue', 'money', 1000, NULL, NULL),
+    ('2026-03-01', 'repeat_rate', 'Repeat rate', 'share', .25, NULL, NULL),
+    ('2026-03-01', 'revenue', 'Revenue', 'money', 1234.5, .2345, '2026-02-28');
+INSERT INTO bi.audience VALUES ('vip', 'Best customers', 'who spend most', 100, 90, 10, 7, NULL);
 """
 LOADED = """
 INSERT INTO bi.pipeline_run (run_id, dag, status, recorded_at, message, rows_in, rows_per_second,

@@ -150,6 +150,20 @@ def _filled_line(line: str, before: str) -> str:
     return f"{name}={value}\n"
 
 
+def take_out() -> None:
+    """Write the customers of an audience into a file."""
+    from include.local import audience as lists
+
+    lists.audience(state.home(), Console())
+
+
+def show_dashboard() -> None:
+    """Start Superset with the dashboard on the warehouse."""
+    from include.local import bi
+
+    bi.bi(state.home(), Console())
+
+
 COMMANDS: dict[str, Callable[[], None]] = {
     "demo": run_demo,
     "run": run,
@@ -157,6 +171,8 @@ COMMANDS: dict[str, Callable[[], None]] = {
     "replay": replay,
     "portrait": draw,
     "match": match,
+    "audience": take_out,
+    "bi": show_dashboard,
     "dsn": dsn,
     "stop": stop,
     "clean": clean,

@@ -123,7 +123,8 @@ def _pick(db: warehouse.Connection, audience: Audience, rule: str) -> None:
         sql.SQL(
             """CREATE TEMP TABLE picked ON COMMIT DROP AS
                SELECT customer_id, coalesce({}, {}) AS agreed FROM ({}) AS p
-               WHERE customer_id NOT IN (SELECT customer_id FROM pg_temp.excluded)"""
+               WHERE NOT EXISTS (
+                   SELECT FROM pg_temp.excluded AS e WHERE e.customer_id = p.customer_id)"""
         ).format(
             warehouse.text(agreed), sql.Literal(allowed), warehouse.text(audiences.picked(rule))
         )

@@ -58,22 +58,18 @@ def _changes(db: warehouse.Connection, kept: contracts.Table, published: str, da
     listed = ", ".join(warehouse.quoted(name) for name in [*keys, *names])
     taken = ", ".join(f'n."{name}"' for name in [*keys, *names])
     first = warehouse.quoted(keys[0])
-    gone_or_other = f"""h.to_as_of IS NULL AND NOT EXISTS (
-        SELECT FROM {published} AS n WHERE {same} AND ({new}) IS NOT DISTINCT FROM ({old}))"""
-    db.execute(
-        warehouse.text(
-            f"""WITH undone AS (
-                    DELETE FROM {kept.full_name} AS h WHERE h.from_as_of = %(day)s
-                    AND {gone_or_other} RETURNING {", ".join(f'h."{key}"' for key in keys)})
-                UPDATE {kept.full_name} AS h SET to_as_of = NULL FROM undone AS n
-                WHERE {same} AND h.to_as_of = %(day)s"""
-        ),
-        {"day": day},
-    )
-    db.execute(
-        warehouse.text(f"UPDATE {kept.full_name} AS h SET to_as_of = %s WHERE {gone_or_other}"),
-        [day],
-    )
+    said = f"""EXISTS (SELECT FROM {published} AS n
+        WHERE {same} AND ({new}) IS NOT DISTINCT FROM ({old}))"""
+    still = f"EXISTS (SELECT FROM {kept.full_name} AS n WHERE {same} AND n.to_as_of IS NULL)"
+    for query in (
+        f"DELETE FROM {kept.full_name} AS h WHERE h.from_as_of = %(day)s AND NOT {said}",
+        # who was closed by an earlier publish of this day and is as before was never gone
+        f"""UPDATE {kept.full_name} AS h SET to_as_of = NULL
+            WHERE h.to_as_of = %(day)s AND {said} AND NOT {still}""",
+        f"""UPDATE {kept.full_name} AS h SET to_as_of = %(day)s
+            WHERE h.to_as_of IS NULL AND NOT {said}""",
+    ):
+        db.execute(warehouse.text(query), {"day": day})
     return db.execute(
         warehouse.text(
             f"""INSERT INTO {kept.full_name} (from_as_of, {listed})

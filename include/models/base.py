@@ -174,3 +174,17 @@ class Classifier:
         with single_thread():
             probability = self.pipeline.predict_proba(values)[:, 1]
         return pd.Series(probability, index=profiles.index, name=self.name)
+
+
+def rank(scores: pd.Series) -> pd.DataFrame:
+    """score, percentile (share of scores as high or lower) and decile (1: the highest tenth).
+
+    Equal scores share the better decile.
+    """
+    count = max(1, len(scores))
+    above = scores.rank(method="min", ascending=False) - 1
+    return pd.DataFrame({
+        "score": scores,
+        "percentile": 100 * scores.rank(method="max") / count,
+        "decile": (1 + np.floor(10 * above / count)).astype("Int64"),
+    })

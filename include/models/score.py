@@ -5,11 +5,11 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from include import profile
 from include.models import MODELS, Model, files, registry, store
+from include.models.base import rank
 from include.models.reasons import reasons
 from include.models.registry import Champion, Connection
 from include.models.train import horizon, outdated
@@ -62,17 +62,3 @@ def _scored(model: Model, champion: Champion, profiles: pd.DataFrame) -> pd.Data
         eligible=refused.isna().to_numpy(),
         ineligible_reason=refused.to_numpy(),
     )[COLUMNS]
-
-
-def rank(scores: pd.Series) -> pd.DataFrame:
-    """score, percentile (share of scores as high or lower) and decile (1: the highest tenth).
-
-    Equal scores share the better decile.
-    """
-    count = max(1, len(scores))
-    above = scores.rank(method="min", ascending=False) - 1
-    return pd.DataFrame({
-        "score": scores,
-        "percentile": 100 * scores.rank(method="max") / count,
-        "decile": (1 + np.floor(10 * above / count)).astype("Int64"),
-    })

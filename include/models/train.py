@@ -32,6 +32,7 @@ from include.models.base import (
 )
 from include.models.gate import Decision, Requirement
 from include.models.labels import Folds, Span
+from include.models.outcome import Foreseen, Tenth, record, tenths
 from include.models.registry import Champion, Connection, ModelRun
 
 MOST_ROWS = 300_000  # learned from, over all days: more costs hours and memory, not accuracy
@@ -97,7 +98,12 @@ def train(
     else:
         champion = registry.champion(db, model_name, as_of=as_of)
         fitted = _fit(make, champion, task, seed)
-    registry.record(db, _run(model_name, version, as_of, task, fitted), run_id=run_id)
+    with db.transaction():
+        made = _run(model_name, version, as_of, task, fitted)
+        if registry.record(db, made, run_id=run_id) and made.promoted:
+            test = task.later.profiles.index[0][0]
+            tested = Foreseen(model_name, test, version, task.horizon_days)
+            record(db, tested, "backtest", fitted.tenths, run_id=run_id)
     return registry.summary(version, fitted.outcome)
 
 
@@ -119,6 +125,7 @@ class Fitted:
     outcome: Decision
     artifact: bytes | None = None
     metrics: list[registry.Metric] = field(default_factory=list)
+    tenths: list[Tenth] = field(default_factory=list)
 
 
 def _prepare(model: Model, folder: Path, as_of: date, seed: int) -> Task:
@@ -172,7 +179,7 @@ def _fit(make: Callable[[], Model], champion: Champion | None, task: Task, seed:
     )
     artifact = store.dumps({"published": published.pipeline, "tested": tested.pipeline})
     outcome = Decision(said.promoted, said.decision, f"AUC {said.reason}{why}")
-    return Fitted(outcome, artifact, figures)
+    return Fitted(outcome, artifact, figures, tenths(scores, later.labels))
 
 
 def _sets(

@@ -13,7 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from include import domains
 from include.connections import connect
 from include.errors import PortraitError
-from plugins.portrait import access, summary
+from plugins.portrait import access, audiences, summary
 
 UNREADABLE = (PortraitError, psycopg.OperationalError)  # not set, not there, or too slow
 SHOWN_FROM = 0.05  # log2 of odds: below it the page would say +0.0
@@ -34,6 +34,7 @@ def build() -> FastAPI:
         redoc_url=None,
         openapi_url=None,
     )
+    app.include_router(audiences.ROUTER)
     app.add_api_route("/", show, response_class=HTMLResponse)
     app.add_api_route("/api/summary", tell)
     return app
@@ -65,6 +66,7 @@ def _facts(forms: list[access.Form]) -> dict[str, Any]:
         facts = summary.read(db)
     if not any(form.dag_id == "review" and form.may_trigger for form in forms):
         facts["pairs"] = []
+    facts["may_export"] = audiences.may_export(forms)
     return facts
 
 
@@ -88,6 +90,16 @@ def duration(seconds: float | None) -> str:
         if seconds >= 2 * size:
             return f"{seconds / size:.0f} {unit}"
     return f"{seconds:.0f} s"
+
+
+def measured(value: float | None, unit: str) -> str:
+    """A figure in the words of its unit: a share in percent, money and counts whole."""
+    if unit == "share":
+        return percent(value)
+    shown = (
+        whole(value) if value is None or abs(value) >= 100 or unit != "money" else f"{value:.2f}"
+    )
+    return f"{shown} {domains.load().currency}" if unit == "money" else shown
 
 
 def percent(value: float | None) -> str:
@@ -115,6 +127,7 @@ TEMPLATES = Environment(
 TEMPLATES.filters |= {
     "duration": duration,
     "evidence": evidence,
+    "measured": measured,
     "moment": moment,
     "percent": percent,
     "whole": whole,

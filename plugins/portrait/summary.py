@@ -1,6 +1,5 @@
 """What the page shows of the warehouse, read from the views of ``bi`` in one moment."""
 
-from datetime import datetime
 from typing import Any
 
 import psycopg
@@ -9,11 +8,13 @@ from psycopg.rows import dict_row
 Row = dict[str, Any]
 RUNS_SHOWN = 8
 PRODUCTS_SHOWN = 6
+KPIS_SHOWN = 8
 REASONS_SHOWN = 6
 PAIRS_SHOWN = 8
 PATIENCE = "15s"  # one query; the page is no place to wait longer
 
-FRESHNESS = "SELECT generation, as_of, published_at, data_to, stale_reason FROM bi.freshness"
+FRESHNESS = ("generation", "as_of", "published_at", "data_to", "stale_reason")
+SINCE = ("model_as_of", "next_run_at")  # columns that an older warehouse may not have yet
 
 # name in the summary -> (view or column, query); one that is not there yet gives no rows
 QUERIES = {
@@ -22,6 +23,24 @@ QUERIES = {
         """SELECT segment_key, name, rule, customers, customer_share, revenue_share,
                   suggested_action
            FROM bi.segment ORDER BY revenue_share DESC NULLS LAST, segment_key""",
+    ),
+    "kpis": (  # in the order of metrics.yaml
+        "bi.kpi",
+        f"""SELECT metric, label, unit, value, change, previous_as_of
+            FROM bi.kpi JOIN (SELECT name, row_number() OVER () AS place FROM bi.metric) AS m
+                ON m.name = metric
+            WHERE as_of = (SELECT as_of FROM bi.freshness) ORDER BY place LIMIT {KPIS_SHOWN}""",
+    ),
+    "audiences": (
+        "bi.audience",
+        """SELECT audience, label, description, members, treatment, control, without_consent,
+                  problem FROM bi.audience ORDER BY members DESC, audience""",
+    ),
+    "products": (
+        "bi.recommended_product",
+        f"""SELECT product_id, product_name, customers, first_place_customers
+            FROM bi.recommended_product WHERE list = 'explore'
+            ORDER BY customers DESC, product_id LIMIT {PRODUCTS_SHOWN}""",
     ),
     "models": (
         "bi.model_run",
@@ -86,13 +105,6 @@ QUERIES = {
             ORDER BY probability DESC, record, other LIMIT {PAIRS_SHOWN}""",
     ),
 }
-PRODUCTS = f"""SELECT product_id, max(product_name) AS product_name, count(*) AS customers
-    FROM bi.recommendation WHERE list = 'explore' AND rank <= 3
-    GROUP BY product_id ORDER BY customers DESC, product_id LIMIT {PRODUCTS_SHOWN}"""
-
-_products: dict[
-    tuple[int, datetime], list[Row]
-] = {}  # kept for the generation in use: it never changes
 
 
 def read(db: psycopg.Connection[Any]) -> Row:
@@ -101,7 +113,7 @@ def read(db: psycopg.Connection[Any]) -> Row:
     Returns
     -------
     The one row of ``bi.freshness`` (``generation`` is None before the first publish), and a list
-    of rows for each name in ``QUERIES`` and for ``products``. Shares are 0 to 1, times aware.
+    of rows for each name in ``QUERIES``. Shares are 0 to 1, times aware.
     """
     db.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
     db.read_only = True
@@ -111,9 +123,6 @@ def read(db: psycopg.Connection[Any]) -> Row:
         summary = _freshness(cursor, views)
         for name, (view, query) in QUERIES.items():
             summary[name] = cursor.execute(query).fetchall() if view in views else []
-        published = summary["generation"] is not None and "bi.recommendation" in views
-        key = (summary["generation"], summary["published_at"])
-        summary["products"] = _top_products(cursor, key) if published else []
     return summary
 
 
@@ -127,15 +136,7 @@ def _there(cursor: psycopg.Cursor[Row]) -> set[str]:
 
 
 def _freshness(cursor: psycopg.Cursor[Row], views: set[str]) -> Row:
-    row = cursor.execute(FRESHNESS).fetchone() if "bi.freshness" in views else None
-    names = ("generation", "as_of", "published_at", "data_to", "stale_reason")
-    return row or dict.fromkeys(names)
-
-
-def _top_products(cursor: psycopg.Cursor[Row], key: tuple[int, datetime]) -> list[Row]:
-    rows = _products.get(key)
-    if rows is None:
-        rows = cursor.execute(PRODUCTS).fetchall()
-        _products.clear()
-        _products[key] = rows
-    return rows
+    known = [*FRESHNESS, *(name for name in SINCE if f"bi.freshness.{name}" in views)]
+    query = f"SELECT {', '.join(known)} FROM bi.freshness"
+    row = cursor.execute(query.encode()).fetchone() if "bi.freshness" in views else None
+    return {**dict.fromkeys((*FRESHNESS, *SINCE)), **(row or {})}

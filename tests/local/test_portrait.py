@@ -13,6 +13,7 @@ from include.errors import InputError
 from include.local import portrait
 from tests.faults.scene import postgres_url
 from tests.marts.test_generations import publish, work, write
+from tests.snapshots import write_snapshot
 
 DAY, LATER = date(2026, 3, 1), date(2026, 3, 2)
 OF_MODELS = {
@@ -32,9 +33,27 @@ OF_MODELS = {
         {"expected_orders_365d": 8.24, "expected_revenue_365d": 812.3, "prob_alive": 0.93}
     ],
     "recommendation": [
-        {"list": "explore", "rank": 1, "product_name": "Teapot", "reason": "goes with Cup"},
-        {"list": "explore", "rank": 2, "product_name": "Tray", "reason": "goes with Jug"},
-        {"list": "repeat", "rank": 1, "product_name": "Cup", "reason": "due now"},
+        {
+            "product_id": "p",
+            "list": "explore",
+            "rank": 1,
+            "product_name": "Teapot",
+            "reason": "goes with Cup",
+        },
+        {
+            "product_id": "p",
+            "list": "explore",
+            "rank": 2,
+            "product_name": "Tray",
+            "reason": "goes with Jug",
+        },
+        {
+            "product_id": "p",
+            "list": "repeat",
+            "rank": 1,
+            "product_name": "Cup",
+            "reason": "due now",
+        },
     ],
 }
 """Of customer 7: work file -> its rows."""
@@ -68,6 +87,7 @@ def publishes(warehouse_url, db, tmp_path):
 
     def publishes(day: date, others: dict[str, list[dict]] | None = None, **features) -> None:
         folder = work(tmp_path, {7: "s1"}, day)
+        write_snapshot(folder, product=[{"product_id": "p", "name": "P"}])
         for table, rows in (others or {}).items():
             whole = [{"customer_id": 7, **row} for row in rows]
             write(folder / f"{table}.parquet", table, whole)
