@@ -52,9 +52,10 @@ CHECK = """SELECT
            AND rank = 1)"""
 # what a dashboard asks of each view that has no rows by customer, or all of them at once
 AGGREGATES = {
-    "customer_profile": "SELECT country, count(*), sum(revenue) FROM bi.customer_profile GROUP BY 1",
-    "dim_customer": "SELECT segment_name, country, count(*), sum(revenue_365d) FROM bi.dim_customer"
-    " GROUP BY 1, 2",
+    "customer_profile": "SELECT country, count(*), sum(revenue) FROM bi.customer_profile"
+    " GROUP BY 1",
+    "dim_customer": "SELECT segment_name, country, count(*), sum(revenue_365d)"
+    " FROM bi.dim_customer GROUP BY 1, 2",
     "customer_segment": "SELECT rfm_segment, count(*) FROM bi.customer_segment GROUP BY 1",
     "customer_score": "SELECT model, decile, count(*), avg(score) FROM bi.customer_score"
     " GROUP BY 1, 2",
@@ -65,7 +66,8 @@ AGGREGATES = {
     "product_similarity": "SELECT method, count(*) FROM bi.product_similarity GROUP BY 1",
     "event": "SELECT event, happened_on, count(*) FROM bi.event GROUP BY 1, 2",
     "audience": "SELECT label, members, treatment, control FROM bi.audience",
-    "audience_member": "SELECT audience, split_group, count(*) FROM bi.audience_member GROUP BY 1, 2",
+    "audience_member": "SELECT audience, split_group, count(*) FROM bi.audience_member"
+    " GROUP BY 1, 2",
     "kpi": "SELECT * FROM bi.kpi WHERE as_of = (SELECT max(as_of) FROM bi.kpi)",
     "segment_history": "SELECT as_of, name, customers FROM bi.segment_history",
     "customer_profile_history": "SELECT from_as_of, count(*) FROM bi.customer_profile_history"
@@ -332,6 +334,14 @@ def server(folder: Path) -> Iterator[tuple[str, str, Path]]:
         postgres.remove(home)
 
 
+def rolled_back(url: str) -> None:
+    """Seconds of a rollback."""
+    with psycopg.connect(url, autocommit=True) as db:
+        began = time.perf_counter()
+        generations.rollback(db, run_id="rollback/bench")
+        say("rollback", value=round(time.perf_counter() - began, 4), unit="s")
+
+
 def bloat(url: str) -> None:
     """What is left of ten publishes: generations, tables, and rows that are dead."""
     with psycopg.connect(url) as db:
@@ -399,6 +409,7 @@ def measure(args: argparse.Namespace) -> None:
         say("p99_to_copy", value=round(ratio, 2), unit="ratio")
         single_rows(reader)
         bloat(url)
+        rolled_back(url)
     os.sync()
 
 

@@ -4,7 +4,7 @@ SELECT p.customer_id, p.country, p.region, p.city, p.age_band, p.gender, p.signu
        s.segment_key, s.segment_name, s.rfm_segment, s.rfm_code, p.price_band, p.preferred_channel,
        p.top_category, p.consent_marketing, p.consent_personalisation,
        p.first_order_at::date AS first_order_date, p.last_order_at::date AS last_order_date,
-       p.recency_days, p.order_count, p.revenue, p.revenue_365d,
+       p.recency_days, p.order_count, p.avg_order_value, p.revenue, p.revenue_365d,
        churn.decile AS churn_decile, purchase.decile AS purchase_decile, v.expected_revenue_365d
 FROM customer_profile AS p
 JOIN customer_segment AS s USING (customer_id)

@@ -16,7 +16,7 @@ from datetime import date, datetime
 import psycopg
 from psycopg import sql
 
-from include import warehouse
+from include import locks, warehouse
 from include.errors import InputError, ResourceError
 from include.marts import IN_DATABASE, MARTS, history
 
@@ -119,9 +119,14 @@ def attach(db: warehouse.Connection, *, generation: int, tables: list[str]) -> N
         except psycopg.errors.LockNotAvailable:
             log.warning("attach: a mart is locked, attempt %d of %d", attempt, ATTEMPTS)
     else:
+        held = {
+            who
+            for table in tables
+            for who in locks.holders(db, f"mart.{table}", "SHARE UPDATE EXCLUSIVE").values()
+        }
         raise ResourceError(
-            f"generation {generation}: a mart stayed locked by {_holders(db, tables)}; end that "
-            "session, or clear this task later; BI keeps the last good generation"
+            f"generation {generation}: a mart stayed locked by {', '.join(sorted(held))}; end "
+            "that session, or clear this task later; BI keeps the last good generation"
         )
 
 
@@ -143,17 +148,6 @@ def _attach(db: warehouse.Connection, generation: int, tables: list[str]) -> Non
            WHERE generation = %s AND status = 'building'""",
         [generation],
     )
-
-
-def _holders(db: warehouse.Connection, tables: list[str]) -> str:
-    row = db.execute(
-        """SELECT string_agg(DISTINCT format('pid %%s (%%s)', pid, application_name), ', ')
-           FROM pg_locks JOIN pg_stat_activity USING (pid)
-           WHERE granted AND pid <> pg_backend_pid() AND relation = ANY(%s::regclass[])
-           AND mode NOT IN ('AccessShareLock', 'RowShareLock', 'RowExclusiveLock')""",
-        [[f"mart.{table}" for table in tables]],
-    ).fetchone()
-    return row[0] if row and row[0] else "a session that has ended by now"
 
 
 def must_be(db: warehouse.Connection, generation: int, *states: str) -> str:

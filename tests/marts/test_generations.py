@@ -205,3 +205,19 @@ def test_a_reader_in_a_transaction_neither_blocks_a_publish_nor_is_blocked(
         assert retire.retire(db) == []
         assert reader.execute("SELECT count(*) FROM bi.segment").fetchone() == (1,)
     assert retire.retire(db) == [1, 2]
+
+
+def test_ten_publishes_leave_three_generations_and_nothing_else(db, tmp_path):
+    folder = work(tmp_path, dict.fromkeys(range(50), "s1"))
+    for number in range(1, 11):
+        publish(db, folder, f"publish/{number}")
+        retire.retire(db)
+    left = """SELECT DISTINCT substring(relname FROM '__g([0-9]+)$')::int FROM pg_class
+        WHERE relname ~ '__g[0-9]+$' AND relkind = 'r' ORDER BY 1"""
+    assert db.execute(left).fetchall() == [(8,), (9,), (10,)]
+    kept = "SELECT count(*) FROM mart.customer_profile_history"
+    assert db.execute(kept).fetchone() == (50,)
+    rewritten = """SELECT relname::text, n_tup_ins, n_tup_upd + n_tup_del
+        FROM pg_stat_user_tables WHERE relname = 'customer_profile_history'"""
+    db.execute("SELECT pg_stat_force_next_flush()")
+    assert db.execute(rewritten).fetchall() == [("customer_profile_history", 50, 0)]
