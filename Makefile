@@ -21,7 +21,7 @@ check: .venv/ready
 	@$(PY) -m ruff format --check . && $(PY) -m ruff check . && $(PY) -m mypy
 
 docs: .venv/ready
-	@$(PY) -m include.site
+	@$(PY) -m include.dictionary.site
 
 screenshots: .venv/ready
 	@$(PY) docs/screenshots.py

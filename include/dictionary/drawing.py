@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Set
 from html import escape
 
-from include.lineage import layer
+from include.dictionary.lineage import layer
 
 WIDTH, HEIGHT, GAP_X, GAP_Y, CHARACTER = 16, 24, 48, 8, 6.7  # pixels
 

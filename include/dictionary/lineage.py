@@ -13,8 +13,8 @@ from datetime import date
 from functools import cache, cached_property
 
 from include import audiences, connections, contracts, marts, metrics, profile, snapshot, sources
+from include.dictionary.origins import Field, Names, origins, tables
 from include.marts.history import HISTORIES
-from include.origins import Field, Names, origins, tables
 from include.snapshot.schema import SCHEMA
 
 # sqlglot knows another way to write it

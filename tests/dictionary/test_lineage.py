@@ -5,8 +5,8 @@ from itertools import pairwise
 import pytest
 
 from include import contracts, marts, sources
-from include.lineage import graph, layer, made_by
-from include.origins import Field, Names, origins
+from include.dictionary.lineage import graph, layer, made_by
+from include.dictionary.origins import Field, Names, origins
 from include.paths import ROOT
 from include.snapshot.schema import SCHEMA
 

@@ -13,12 +13,14 @@ from typing import Any
 
 import yaml
 
-from include import contracts, dictionary, lineage, paths, sources
+from include import contracts, paths, sources
 from include.contracts import Column, Table
-from include.drawing import around, draw
+from include.dictionary import lineage
+from include.dictionary import tables as dictionary
+from include.dictionary.drawing import around, draw
+from include.dictionary.lineage import graph, layer
+from include.dictionary.origins import Field
 from include.errors import ConfigError
-from include.lineage import graph, layer
-from include.origins import Field
 from include.paths import ROOT
 from include.snapshot.schema import SCHEMA
 

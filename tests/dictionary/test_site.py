@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from include import contracts, site
-from include.dictionary import view
+from include import contracts
+from include.dictionary import site
+from include.dictionary.tables import view
 
 
 class Page(HTMLParser):

@@ -6,9 +6,10 @@ The same as pages with every column's way from the sources is made beside it, by
 from collections.abc import Iterable
 from pathlib import Path
 
-from include import contracts, lineage
+from include import contracts
 from include.contracts import Column, Table
-from include.origins import Field
+from include.dictionary import lineage
+from include.dictionary.origins import Field
 from include.paths import ROOT
 
 FILE = ROOT / "docs" / "tables.md"
