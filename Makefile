@@ -25,9 +25,11 @@ docs: .venv/ready
 
 screenshots: .venv/ready
 	@$(PY) docs/screenshots.py
+	@$(PY) -m bi.screenshot
 
 lock: .venv/ready
 	.venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes requirements.in -o requirements.txt
+	.venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes bi/requirements.in -o bi/requirements.txt
 
 .venv/ready: requirements.txt
 	@echo "installing what requirements.txt pins into .venv (about a minute, network time apart)"

@@ -80,8 +80,12 @@ def _of_the_user(database: str, role: str) -> str:
 
 def stop() -> None:
     """End what was started from this checkout."""
+    from include.local import bi
+
     home = state.home()
     ended = airflow.stop(home)
+    if bi.stop(home):
+        ended.append("Superset")
     if postgres.stop(home):
         ended.append("PostgreSQL")
     print(f"ended {', '.join(ended)}" if ended else "nothing of this checkout was running")

@@ -21,7 +21,8 @@ counted AS (
 -- A month in which nobody of a cohort bought is a row of zeros, not a gap.
 SELECT c.cohort_month, n.month_number, c.cohort_customers,
        coalesce(m.customers, 0) AS customers, coalesce(m.customers, 0) / c.cohort_customers AS retention,
-       coalesce(m.orders, 0) AS orders, coalesce(m.revenue, 0) AS revenue
+       coalesce(m.orders, 0) AS orders, coalesce(m.revenue, 0) AS revenue,
+       c.cohort_month + to_months(n.month_number::int + 1) <= {as_of} AS is_complete
 FROM cohort AS c
 CROSS JOIN LATERAL (SELECT unnest(range(
     date_diff('month', c.cohort_month, date_trunc('month', {as_of} - 1)::date) + 1)) AS month_number

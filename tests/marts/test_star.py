@@ -54,6 +54,7 @@ def test_a_cohort_is_counted_month_by_month_and_an_empty_month_is_a_row(db, tmp_
         bought(4, "2026-03-01"),
     )
     publish(db, folder, "publish/1")  # as of 2026-03-01: customer 4 is not seen
+    assert rows(db, "SELECT bool_and(is_complete) FROM bi.cohort_retention") == [(True,)]
     query = """SELECT cohort_month::text, month_number, cohort_customers, customers, retention,
         orders, revenue::int FROM bi.cohort_retention ORDER BY 1, 2"""
     assert rows(db, query) == [
@@ -63,6 +64,12 @@ def test_a_cohort_is_counted_month_by_month_and_an_empty_month_is_a_row(db, tmp_
         ("2026-01-01", 0, 1, 1, 1.0, 2, 17),
         ("2026-01-01", 1, 1, 0, 0.0, 0, 0),
     ]
+
+
+def test_a_month_that_is_not_over_is_marked(db, tmp_path):
+    publish(db, shop(tmp_path, bought(1, "2026-02-03"), day=LATER), "publish/1", LATER)
+    query = "SELECT cohort_month::text, month_number, is_complete FROM bi.cohort_retention"
+    assert rows(db, f"{query} ORDER BY 2") == [("2026-02-01", 0, True), ("2026-02-01", 1, False)]
 
 
 def test_a_product_that_no_source_lists_any_more_is_a_row_of_its_dimension(db, tmp_path):
@@ -189,6 +196,15 @@ def test_events_tell_who_entered_and_left_a_segment_and_who_became_one(db, tmp_p
         (LATER, "segment_entered", 3, "s2", None, None),
         (LATER, "segment_left", 2, "s1", None, None),
     ]
+
+
+def test_another_rfm_group_in_the_same_segment_is_no_event(db, tmp_path):
+    for day, group in ((DAY, "loyal"), (LATER, "at_risk")):
+        folder = work(tmp_path, {1: "s1"}, day)
+        member = {"customer_id": 1, "segment_key": "s1", "segment_name": "s1", "rfm_segment": group}
+        write(folder / "customer_segment.parquet", "customer_segment", [member])
+        publish(db, folder, f"publish/{day}", day)
+    assert rows(db, "SELECT happened_on, event FROM bi.event") == [(DAY, "segment_entered")]
 
 
 def test_every_key_of_the_migration_leads_to_a_segment_of_the_dimension(db, tmp_path):
