@@ -18,9 +18,10 @@ faults: .venv/ready
 	@PORTRAIT_FAULT_SEEDS=20 PORTRAIT_FAULTS_REPORT=docs/faults.md $(PY) -m pytest tests/faults
 
 check: .venv/ready
-	@$(PY) -m ruff format --check . && $(PY) -m ruff check . && $(PY) -m mypy
+	@$(PY) -m ruff format --check . && $(PY) -m ruff check . && $(PY) -m mypy && $(PY) -m include.evolution check
 
 docs: .venv/ready
+	@$(PY) -m include.evolution release
 	@$(PY) -m include.dictionary.site
 
 screenshots: .venv/ready

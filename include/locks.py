@@ -90,23 +90,24 @@ def patiently(
 
     ``attempt`` gets the milliseconds that it may wait for a lock.
     """
-    began, wait_ms, since = time.monotonic(), 0, dict[str, float]()
+    began, wait_ms, seen = time.monotonic(), 0, dict[str, tuple[float, str]]()
     while True:
         try:
             return attempt(wait_ms)
         except psycopg.errors.LockNotAvailable:
             now, held = time.monotonic(), holders(db, relation, mode)
-        by = _listed(sorted(set(held.values())))
+        first = not seen
+        seen = {transaction: seen.get(transaction, (now, who)) for transaction, who in held.items()}
+        by = _listed(sorted({who for _, who in seen.values()}))
         if now > deadline:
             raise ResourceError(
                 f"deploy: {relation} is in use by {by}: end that session (SELECT "
                 "pg_terminate_backend(<pid>)) or run again later; what was changed so far stays, "
                 "the next run goes on"
             )
-        if not since:
+        if first:
             log.warning("deploy: %s is in use by %s; trying again and again", relation, by)
-        since = {transaction: since.get(transaction, now) for transaction in held}
-        short = all(now - seen < COMING_AND_GOING_S for seen in since.values())
+        short = all(now - since < COMING_AND_GOING_S for since, _ in seen.values())
         wait_ms = BRIEF_MS if short and now - began > COMING_AND_GOING_S else 0
         time.sleep(PAUSE_S)
 
@@ -125,7 +126,8 @@ def holders(db: Connection, relation: str, mode: Mode) -> dict[str, str]:
                format('pid %%s (%%s, since %%s)', l.pid,
                       concat_ws(', ', a.usename, nullif(a.application_name, ''),
                                 nullif(a.backend_type, 'client backend')),
-                      coalesce(to_char(a.xact_start, 'YYYY-MM-DD HH24:MI:SS OF'), 'unknown')),
+                      concat(CASE WHEN a.xact_start IS NULL THEN 'before ' END,  -- not ours to see
+                             to_char(coalesce(a.xact_start, now()), 'YYYY-MM-DD HH24:MI:SS OF'))),
                'a prepared transaction (pg_prepared_xacts)')
            FROM pg_locks AS l LEFT JOIN pg_stat_activity AS a USING (pid)
            WHERE l.granted AND l.pid IS DISTINCT FROM pg_backend_pid()

@@ -1,6 +1,7 @@
 """Contracts into tables."""
 
 import os
+import re
 import secrets
 from collections.abc import Callable
 from dataclasses import replace
@@ -8,14 +9,14 @@ from dataclasses import replace
 import psycopg
 import pytest
 
-from include import contracts, ddl, warehouse
+from include import contracts, ddl, locks, warehouse
 from include.contracts import Column, Table
 from include.errors import ContractError, ResourceError
 
 
 @pytest.fixture
 def db(warehouse_url):
-    with psycopg.connect(warehouse_url, autocommit=True) as db:
+    with psycopg.connect(warehouse_url, autocommit=True, options="-c timezone=UTC") as db:
         yield db
 
 
@@ -234,6 +235,15 @@ def test_who_writes_to_a_table_that_needs_an_index_is_named(db, changed, warehou
         with pytest.raises(ResourceError, match=rf"ops\.thing is in use by pid {pid} \(.*loader"):
             warehouse.deploy(db, patience_s=0)
     assert warehouse.deploy(db) is True
+
+
+def test_a_report_is_named_also_to_a_role_that_may_not_see_since_when_it_reads(db, warehouse_url):
+    with psycopg.connect(warehouse_url, application_name="Superset") as report:
+        report.execute("SELECT * FROM bi.segment").fetchall()
+        db.execute("SET ROLE bi_reader")
+        (who,) = locks.holders(db, "bi.segment", "ACCESS EXCLUSIVE").values()
+        pid = report.info.backend_pid
+    assert re.fullmatch(rf"pid {pid} \(\w+, Superset, since before [0-9-]+ [0-9:]+ \+00\)", who)
 
 
 def test_a_view_that_reads_another_comes_after_it(db, changed):
