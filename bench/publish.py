@@ -253,21 +253,6 @@ def copy_plainly(url: str, folder: Path) -> None:
 # ---------------------------------------------------------------- figures
 
 
-def probe(url: str, reader: str, what: str, args: argparse.Namespace) -> dict[str, Any]:
-    """Run the probe beside what is named, and return what it found."""
-    command = f"{sys.executable} {__file__} --dir {args.dir} --do {what} --url '{url}'"
-    answer = subprocess.run(
-        [
-            sys.executable, str(PROBE), "--dsn", reader, "--read-sql", READ, "--check-sql", CHECK,
-            "--publish", command, "--publishes", str(args.publishes), "--hold-s", str(args.hold_s),
-        ],
-        check=True, capture_output=True, text=True,
-    ).stdout  # fmt: skip
-    found: dict[str, Any] = json.loads(answer)
-    say(f"probe_{what}", **found)
-    return found
-
-
 class Pinned(threading.Thread):
     """A report that pins the newest generation and reads it by several statements."""
 
@@ -292,6 +277,26 @@ class Pinned(threading.Thread):
                 db.execute("RESET portrait.generation")
                 self.reports += 1
                 self.inconsistent += len(said) != 1
+
+
+def probe(url: str, reader: str, what: str, args: argparse.Namespace) -> dict[str, Any]:
+    """Run the probe, and a report that pins, beside what is named; return what the probe found."""
+    report = Pinned(reader)
+    report.start()
+    command = f"{sys.executable} {__file__} --dir {args.dir} --do {what} --url '{url}'"
+    answer = subprocess.run(
+        [
+            sys.executable, str(PROBE), "--dsn", reader, "--read-sql", READ, "--check-sql", CHECK,
+            "--publish", command, "--publishes", str(args.publishes), "--hold-s", str(args.hold_s),
+        ],
+        check=True, capture_output=True, text=True,
+    ).stdout  # fmt: skip
+    report.over.set()
+    report.join()
+    found: dict[str, Any] = json.loads(answer)
+    say(f"probe_{what}", **found)
+    say("pinned_reports", beside=what, value=report.reports, inconsistent=report.inconsistent)
+    return found
 
 
 def single_rows(reader: str) -> None:
@@ -390,18 +395,13 @@ def measure(args: argparse.Namespace) -> None:
     with server(args.dir) as (url, reader, log):
         say("first", seconds=publish(url, args.dir / "files", BEFORE))
         said_before = log.stat().st_size
-        report = Pinned(reader)
-        report.start()
         published = probe(url, reader, "publish", args)
-        report.over.set()
-        report.join()
         waits = [
             line
             for line in log.read_bytes()[said_before:].decode(errors="replace").splitlines()
             if any(word in line for word in WAITED)
         ]
         say("lock_waits", value=len(waits), unit="lines", first=waits[:1])
-        say("pinned_reports", value=report.reports, inconsistent=report.inconsistent)
         for line in (args.dir / "steps.jsonl").read_text().splitlines():
             say("steps", seconds=json.loads(line))
         copied = probe(url, reader, "copy", args)

@@ -8,10 +8,11 @@ from include.marts import IN_DATABASE, MARTS
 from include.marts.generations import place
 
 # What must hold between the tables of one generation: (what, SQL that counts what breaks it).
+# Customers are looked up in the narrow dimension, which one of them holds against the profile.
 CONSISTENT = [
     (
         "every member of a segment has a profile",
-        """SELECT count(*) FROM {customer_segment} AS s LEFT JOIN {customer_profile} AS p
+        """SELECT count(*) FROM {customer_segment} AS s LEFT JOIN {dim_customer} AS p
            USING (customer_id) WHERE p.customer_id IS NULL""",
     ),
     (
@@ -26,20 +27,20 @@ CONSISTENT = [
     ),
     (
         "every recommendation is for a customer with a profile",
-        """SELECT count(*) FROM {recommendation} AS r LEFT JOIN {customer_profile} AS p
+        """SELECT count(*) FROM {recommendation} AS r LEFT JOIN {dim_customer} AS p
            USING (customer_id) WHERE p.customer_id IS NULL""",
     ),
     (
         "every score is for a customer with a profile",
-        """SELECT count(*) FROM {customer_score} AS c LEFT JOIN {customer_profile} AS p
+        """SELECT count(*) FROM {customer_score} AS c LEFT JOIN {dim_customer} AS p
            USING (customer_id) WHERE p.customer_id IS NULL""",
     ),
     (
         "every profile is in a segment and in the dimension",
         """SELECT count(*) FROM {customer_profile} AS p
+           FULL JOIN {dim_customer} AS d USING (customer_id)
            LEFT JOIN {customer_segment} AS s USING (customer_id)
-           LEFT JOIN {dim_customer} AS d USING (customer_id)
-           WHERE s.customer_id IS NULL OR d.customer_id IS NULL""",
+           WHERE s.customer_id IS NULL OR d.customer_id IS NULL OR p.customer_id IS NULL""",
     ),
     (
         "every segment of a member is described",
@@ -71,7 +72,7 @@ CONSISTENT = [
     ),
     (
         "nobody gets a list who refused it",
-        """SELECT count(*) FROM {recommendation} AS r JOIN {customer_profile} AS p
+        """SELECT count(*) FROM {recommendation} AS r JOIN {dim_customer} AS p
            USING (customer_id) WHERE NOT coalesce(p.consent_personalisation, {allowed})""",
     ),
     ("there is at least one profile", "SELECT (count(*) = 0)::int FROM {customer_profile}"),

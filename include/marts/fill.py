@@ -53,13 +53,14 @@ def make(
     as_of: date,
 ) -> None:
     """An empty table like the mart, stamped by defaults, with the bound that lets it be attached
-    without a scan."""
+    without a scan. It never changes once it is filled: autovacuum would only be in the way."""
     drop_unattached(db, target)
     own = warehouse.name(target)
     db.execute(
-        sql.SQL("CREATE TABLE {} (LIKE {} INCLUDING DEFAULTS INCLUDING COMMENTS)").format(
-            own, warehouse.name(contract.full_name)
-        )
+        sql.SQL(
+            """CREATE TABLE {} (LIKE {} INCLUDING DEFAULTS INCLUDING COMMENTS)
+               WITH (autovacuum_enabled = false, toast.autovacuum_enabled = false)"""
+        ).format(own, warehouse.name(contract.full_name))
     )
     db.execute(
         sql.SQL(
@@ -115,7 +116,8 @@ def _copy(
         known = {column.name for column in contract.own_columns}
         columns = [name for name in batches.schema.names if name in known]
         listed = sql.SQL(", ").join(map(sql.Identifier, columns))
-        into = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT csv)").format(
+        # frozen rows need no vacuum, and nobody reads them before the pointer says so
+        into = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT csv, FREEZE)").format(
             warehouse.name(target), listed
         )
         with db.cursor() as cursor:
