@@ -9,7 +9,7 @@ demo run reconcile replay portrait match audience bi dsn stop clean doctor bench
 	@$(PY) -m include.local $@
 
 test: .venv/ready
-	@$(PY) -m pytest -n 2 --dist loadgroup
+	@$(PY) -m pytest -n 2
 
 test-long: .venv/ready
 	@$(PY) -m pytest -m slow

@@ -4,19 +4,29 @@ import os
 import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 from psycopg import sql
+from xdist.scheduler import LoadScopeScheduling
 
 ROOT = Path(__file__).parent.parent
 TOGETHER = {"flow", "bi"}  # folders whose tests share what takes a minute to make
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Keep the tests of a file, or of a folder of ``TOGETHER``, in one of the two processes."""
-    folder = item.path.relative_to(ROOT / "tests").parts[0]
-    item.add_marker(pytest.mark.xdist_group(folder if folder in TOGETHER else str(item.path)))
+class Together(LoadScopeScheduling):
+    """The tests of a file, or of a folder of ``TOGETHER``, run in one of the processes."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        folder = Path(file).parts[1]
+        return folder if folder in TOGETHER else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Together:
+    """How the processes of `make test` share the tests."""
+    return Together(config, log)
 
 
 @pytest.fixture(scope="session")
