@@ -145,6 +145,10 @@ def write_files(folder: Path, customers: int) -> None:
             ),
             "profile_coverage": (1, {}),
             "lift": (0, {}),
+            "segment_feature": (0, {}),
+            "segment_map": (0, {}),
+            "rule_segment": (0, {}),
+            "rule_segment_member": (0, {}),
         }
         for table, (rows, given) in tables.items():
             query = f"SELECT {_columns(table, given)} FROM range({rows}) AS r (i)"

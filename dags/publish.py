@@ -116,7 +116,7 @@ def publish():
             coverage(db, folder, day, work)
             score(db, folder, day, work)
             assign(db, folder, day, work)
-            compute(folder, day, work)
+            compute(db, folder, day, work)
             lift(db, folder, day, work)
 
     @task

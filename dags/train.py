@@ -59,13 +59,22 @@ def train():
 
         from airflow.sdk import get_current_context
 
-        from include import ledger, snapshot
+        from include import domains, ledger, snapshot
         from include.models.train import train
 
         get_current_context()["model"] = model
         day, folder = date.fromisoformat(run["as_of"]), snapshot.local(run["folder"])
+        wanted = domains.load().models
         with ledger.step(run["run_id"]) as db:
-            return train(db, folder, model, as_of=day, run_id=run["run_id"])
+            return train(
+                db,
+                folder,
+                model,
+                as_of=day,
+                run_id=run["run_id"],
+                algorithm=wanted.algorithm,
+                compared=wanted.compare,
+            )
 
     @task(multiple_outputs=False)
     def fit_segments(run: dict[str, str], params) -> dict[str, str]:
@@ -81,6 +90,17 @@ def train():
         )
         with ledger.step(run["run_id"]) as db:
             return train(db, folder, as_of=day, run_id=run["run_id"], segments=k)
+
+    @task(multiple_outputs=False)
+    def fit_value(run: dict[str, str]) -> dict[str, str]:
+        from datetime import date
+
+        from include import ledger, snapshot
+        from include.models.value import train
+
+        day, folder = date.fromisoformat(run["as_of"]), snapshot.local(run["folder"])
+        with ledger.step(run["run_id"]) as db:
+            return train(db, folder, as_of=day, run_id=run["run_id"])
 
     @task(multiple_outputs=False)
     def fit_recommend(run: dict[str, str]) -> dict[str, str]:
@@ -105,7 +125,7 @@ def train():
     names = models()
     run >> names
     fitted = fit.partial(run=run).expand(model=names)
-    [fitted, fit_segments(run), fit_recommend(run)] >> finish(run)
+    [fitted, fit_segments(run), fit_value(run), fit_recommend(run)] >> finish(run)
 
 
 train()

@@ -52,7 +52,15 @@ def made_by() -> dict[str, Made]:
         "mart.customer_score": Made("include/models/score.py", (PROFILE, MODEL)),
         "mart.customer_segment": Made("include/models/assign.py", (PROFILE, MODEL)),
         "mart.segment": Made("include/models/assign.py", (PROFILE, MODEL)),
-        "mart.customer_value": Made("include/models/value.py", (PROFILE,)),
+        "mart.segment_feature": Made("include/models/assign.py", (PROFILE, MODEL)),
+        "mart.segment_map": Made("include/models/assign.py", (PROFILE, MODEL)),
+        "mart.rule_segment": Made(
+            "include/models/rule_segments.py", (PROFILE, "mart.customer_segment")
+        ),
+        "mart.rule_segment_member": Made(
+            "include/models/rule_segments.py", (PROFILE, "mart.customer_segment")
+        ),
+        "mart.customer_value": Made("include/models/value/publish.py", (PROFILE,)),
         "mart.recommendation": Made("include/recommend/__init__.py", (*LISTS, MODEL)),
         "mart.product_similarity": Made("include/recommend/__init__.py", LISTS),
         "mart.audience": audience,

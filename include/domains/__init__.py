@@ -34,6 +34,7 @@ class Strict(BaseModel):
 class Segments(Strict):
     """How customers are grouped."""
 
+    algorithm: Literal["kmeans", "minibatch", "gaussian_mixture", "hdbscan"] = "kmeans"
     fewest: int = Field(3, ge=2, le=20)
     most: int = Field(8, ge=2, le=20)
     actions: dict[str, str]  # RFM group -> suggested action in words
@@ -115,6 +116,13 @@ class Guards(Strict):
         return {**cls.model_fields["most_change_percent"].default, **given}
 
 
+class Models(Strict):
+    """How scores are learned."""
+
+    algorithm: str = "logistic"  # a key of ALGORITHMS
+    compare: bool = False  # measure all of them at each training
+
+
 class Domain(Strict):
     """One business: its clock, its money, its windows."""
 
@@ -130,6 +138,7 @@ class Domain(Strict):
     lists: Lists = Lists()
     identity: Identity = Identity()
     guards: Guards = Guards()
+    models: Models = Models()
 
     @field_validator("time_zone")
     @classmethod

@@ -154,6 +154,20 @@ def _filled_line(line: str, before: str) -> str:
     return f"{name}={value}\n"
 
 
+def judge_table() -> None:
+    """Judge the algorithms on an outside table."""
+    from include.local import score_table
+
+    score_table.score_table()
+
+
+def value_file() -> None:
+    """Fit customer value on a file of purchases."""
+    from include.local import clv  # scipy takes a second to load
+
+    clv.clv()
+
+
 def take_out() -> None:
     """Write the customers of an audience into a file."""
     from include.local import audience as lists
@@ -175,6 +189,8 @@ COMMANDS: dict[str, Callable[[], None]] = {
     "replay": replay,
     "portrait": draw,
     "match": match,
+    "score-table": judge_table,
+    "clv": value_file,
     "audience": take_out,
     "bi": show_dashboard,
     "dsn": dsn,

@@ -1,6 +1,7 @@
 """What every per-customer score has in common: the promise, the algorithms, the features."""
 
-from collections.abc import Callable, Iterator
+import warnings
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -10,15 +11,15 @@ from typing import Any, ClassVar, Protocol, Self
 import numpy as np
 import pandas as pd
 from sklearn.compose import ColumnTransformer
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import QuantileTransformer, StandardScaler
 from threadpoolctl import threadpool_limits
 
 from include import domains, profile
 from include.domains import Domain
 from include.errors import InputError, NotFittedError
+from include.models.algorithms import ALGORITHMS as ALGORITHMS
 from include.models.fill import GroupMedian, Interpolated
 
 NUMERIC = ("smallint", "integer", "bigint", "real", "double precision", "numeric")
@@ -49,16 +50,6 @@ class Model(Protocol):
 
     def score(self, profiles: pd.DataFrame) -> pd.Series:
         """Return a finite number for each row, on the same index: higher is more likely."""
-
-
-ALGORITHMS: dict[str, Callable[[int], Pipeline]] = {
-    # Ranks tame the few very large buyers of most shops.
-    "logistic": lambda seed: make_pipeline(
-        QuantileTransformer(n_quantiles=200, random_state=seed),
-        StandardScaler(),
-        LogisticRegression(C=0.1, max_iter=2000, random_state=seed),
-    ),
-}
 
 
 def features() -> list[str]:
@@ -138,6 +129,14 @@ def single_thread() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def learning() -> Iterator[None]:
+    """In one thread, and silent where an algorithm stops at its bound of steps: that is meant."""
+    with single_thread(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        yield
+
+
 def fitted_features(pipeline: Pipeline) -> list[str]:
     """The columns that a fitted pipeline was fitted on, in its order."""
     return [str(name) for name in pipeline[0].feature_names_in_]
@@ -158,7 +157,7 @@ class Classifier:
             raise InputError(f"{self.name}: no algorithm {self.algorithm!r}; known: {known}")
         names = [name for name in [*features(), *groups()] if name in profiles]
         values = matrix(profiles, names)
-        with single_thread():
+        with learning():
             steps: Any = ALGORITHMS[self.algorithm](seed)
             self.pipeline = make_pipeline(imputer(names), *(step for _, step in steps.steps))
             self.pipeline.fit(values, labels.to_numpy())

@@ -1,17 +1,16 @@
-"""How many segments there are, and where: k-means on scaled features, k by elbow and stability."""
+"""How many segments there are, and where: groups of scaled features, k by elbow and stability."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
-from sklearn.cluster import KMeans
 from sklearn.impute import SimpleImputer
 from sklearn.metrics import adjusted_rand_score, silhouette_score
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import PowerTransformer
 
-Numbers = npt.NDArray[np.float64]
+from include.models.groupings import Labels, Maker, Numbers
 
 SAMPLE = 10_000  # customers that the curve is drawn from
 SILHOUETTE = 2_000  # of them; its cost grows with the square
@@ -38,50 +37,53 @@ class Choice:
     reason: str
 
 
-def fit(values: pd.DataFrame, k: int, *, seed: int) -> Pipeline:
-    """Segments of all rows: gaps filled, each feature made as normal as it gets, k centres."""
-    pipeline = make_pipeline(
-        SimpleImputer(strategy="median", keep_empty_features=True),
-        PowerTransformer(),
-        KMeans(k, n_init=10, random_state=seed),
-    )
-    return pipeline.fit(values)
+def fit(values: pd.DataFrame, make: Maker, *, seed: int) -> Pipeline:
+    """Segments of all rows: gaps filled, each feature made as normal as it gets, then grouped."""
+    scale = _scale().fit(values)
+    grouping: Any = make(np.asarray(scale.transform(values)), seed=seed)
+    return make_pipeline(*(step for _, step in scale.steps), grouping)
 
 
 def scaled(values: pd.DataFrame) -> Numbers:
     """The space that the centres will lie in: (rows, features), about 0 with deviation 1."""
-    scale = make_pipeline(
+    return np.asarray(_scale().fit_transform(values), dtype="float64")
+
+
+def _scale() -> Pipeline:
+    return make_pipeline(
         SimpleImputer(strategy="median", keep_empty_features=True), PowerTransformer()
     )
-    return np.asarray(scale.fit_transform(values), dtype="float64")
 
 
-def sample(points: Numbers, size: int, seed: int) -> Numbers:
-    """At most ``size`` rows, in their order."""
-    if len(points) <= size:
-        return points
-    drawn = np.random.default_rng(seed).choice(len(points), size, replace=False)
-    return points[np.sort(drawn)]
+def centres(points: Numbers, labels: Labels) -> Numbers:
+    """The mean of each group's points, of shape (groups, features)."""
+    found: Numbers = pd.DataFrame(points).groupby(np.asarray(labels)).mean().to_numpy("float64")
+    return found
 
 
-def curve(points: Numbers, most: int, *, seed: int) -> list[Point]:
-    """Inertia, silhouette and stability for 1 to ``most`` segments of scaled ``points``."""
-    return [_point(points, k, seed) for k in range(1, most + 1)]
+def curve(points: Numbers, makers: dict[int, Maker], *, seed: int) -> list[Point]:
+    """Inertia, silhouette and stability for one segment and for each number of ``makers``."""
+    alone = Point(1, _inertia(points, np.zeros(len(points), dtype="int64")), None, None)
+    return [alone, *(_point(points, k, make, seed) for k, make in makers.items())]
 
 
-def _point(points: Numbers, k: int, seed: int) -> Point:
-    fitted = KMeans(k, n_init=4, random_state=seed).fit(points)
-    if k == 1:
-        return Point(k, float(fitted.inertia_), None, None)
+def _point(points: Numbers, k: int, make: Maker, seed: int) -> Point:
+    labels = make(points, seed=seed).predict(points)
     return Point(
         k,
-        float(fitted.inertia_),
-        silhouette(points, fitted.labels_, seed),
-        stability(points, fitted.labels_, k, seed),
+        _inertia(points, labels),
+        silhouette(points, labels, seed),
+        stability(points, labels, make, seed),
     )
 
 
-def silhouette(points: Numbers, labels: npt.NDArray[np.int32], seed: int) -> float | None:
+def _inertia(points: Numbers, labels: Labels) -> float:
+    """The sum of squared distances to the mean of the own group."""
+    _, numbers = np.unique(labels, return_inverse=True)
+    return float(((points - centres(points, numbers)[numbers]) ** 2).sum())
+
+
+def silhouette(points: Numbers, labels: Labels, seed: int) -> float | None:
     """Mean silhouette on a sample; None where it holds one segment only, or one for each row."""
     rows = np.arange(len(points))
     if len(points) > SILHOUETTE:
@@ -91,19 +93,20 @@ def silhouette(points: Numbers, labels: npt.NDArray[np.int32], seed: int) -> flo
     return float(silhouette_score(points[rows], labels[rows]))
 
 
-def stability(points: Numbers, labels: npt.NDArray[np.int32], k: int, seed: int) -> float:
+def stability(points: Numbers, labels: Labels, make: Maker, seed: int) -> float:
     """Mean adjusted Rand index between these segments and those that random halves give."""
-    agreement = []
+    agreement, least = [], len(np.unique(labels))
     for number in range(HALVES):
         draw = np.random.default_rng([seed, number])
-        half = points[np.sort(draw.choice(len(points), max(k, len(points) // 2), replace=False))]
-        refitted = KMeans(k, n_init=2, random_state=seed).fit(half)
+        size = max(least, len(points) // 2)
+        half = points[np.sort(draw.choice(len(points), size, replace=False))]
+        refitted = make(half, seed=seed)
         agreement.append(adjusted_rand_score(labels, refitted.predict(points)))
     return float(np.mean(agreement))
 
 
-def structure(points: Numbers, k: int, *, seed: int) -> tuple[float, float]:
-    """Silhouette of k segments, and of the same values shuffled column by column.
+def structure(points: Numbers, make: Maker, *, seed: int) -> tuple[float, float]:
+    """Silhouette of the segments, and of the same values shuffled column by column.
 
     Shuffling keeps each feature and breaks what they have in common: segments that are no clearer
     than that only cut single features into pieces.
@@ -112,7 +115,7 @@ def structure(points: Numbers, k: int, *, seed: int) -> tuple[float, float]:
     shuffled = np.column_stack([draw.permutation(column) for column in points.T])
     figures = []
     for given in (points, shuffled):
-        labels = KMeans(k, n_init=4, random_state=seed).fit_predict(given)
+        labels = make(given, seed=seed).predict(given)
         figures.append(silhouette(given, labels, seed) or 0.0)
     return figures[0], figures[1]
 
@@ -121,20 +124,28 @@ def choose(points: list[Point], fewest: int) -> Choice:
     """The elbow if it is stable, else the stable number next to it, else the most stable.
 
     The elbow is where the inertia lies furthest below the line from its first to its last value.
-    Only ``fewest`` and more are taken.
+    Of two stable numbers equally near to it the one with the higher silhouette is taken. Only
+    ``fewest`` and more are taken, unless there are none.
     """
-    allowed = [point for point in points if point.k >= fewest]
-    elbow = _elbow(points, fewest)
+    tried = [point for point in points if point.stability is not None]
+    allowed = [point for point in tried if point.k >= fewest] or tried
+    clear = {point.k: point.silhouette or 0.0 for point in allowed}
     steady = {point.k: point.stability or 0.0 for point in allowed}
+    elbow = _elbow(points, min(steady))
     stable = [k for k, agreement in steady.items() if agreement >= STABLE]
     if elbow in stable:
-        return Choice(elbow, elbow, f"the elbow, stable at {steady[elbow]:.2f}")
-    if stable:
-        k = min(stable, key=lambda k: (abs(k - elbow), k))
+        k, reason = elbow, f"the elbow, stable at {steady[elbow]:.2f}"
+    elif stable:
+        k = min(stable, key=lambda k: (abs(k - elbow), -clear[k], k))
         reason = f"the elbow {elbow} is not stable ({steady[elbow]:.2f}); next to it {k} is"
-        return Choice(k, elbow, f"{reason} ({steady[k]:.2f})")
-    k = max(steady, key=lambda k: (steady[k], -k))
-    return Choice(k, elbow, f"none is stable; the most stable, at {steady[k]:.2f}")
+        reason += f" ({steady[k]:.2f})"
+    else:
+        k = max(steady, key=lambda k: (steady[k], -k))
+        reason = f"none is stable; the most stable, at {steady[k]:.2f}"
+    clearest = max(clear, key=lambda k: (clear[k], -k))
+    if clearest != k:
+        reason += f"; {clearest} would be clearest, {clear[clearest]:.2f} against {clear[k]:.2f}"
+    return Choice(k, elbow, reason)
 
 
 def _elbow(points: list[Point], fewest: int) -> int:

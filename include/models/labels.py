@@ -1,4 +1,5 @@
-"""What happened after a past day: every label of every model is made here, and nowhere else.
+"""What happened after a past day: every label of every score is made here, and nowhere else
+(the amounts of value: ``value/history.py``).
 
 A label looks at [as_of, as_of + days). A window that the data does not cover is never used, so the
 newest day that can be learned from lies a whole horizon before the end of the data.

@@ -1,6 +1,7 @@
 """How good scores are on a later date, beside the obvious, in all and in parts."""
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -77,6 +78,7 @@ def _figures(
         "base_rate": (float(labels.mean()), None),
         "accuracy": (float((says == labels).mean()), float((always == labels).mean())),
         "brier": (float(((scores - labels) ** 2).mean()), float(((rate - labels) ** 2).mean())),
+        "calibration_error": (calibration_error(labels, scores), abs(rate - float(labels.mean()))),
     }
     for name, function in (
         ("precision", metrics.precision_score),
@@ -88,13 +90,22 @@ def _figures(
             float(function(labels, always, zero_division=0)),
         )
     if 0 < labels.mean() < 1:
-        for name, function in (
-            ("auc", metrics.roc_auc_score),
-            ("average_precision", metrics.average_precision_score),
-            ("lift_10", _lift),
-        ):
+        for name, function in RANKING.items():
             figures[name] = (float(function(labels, scores)), float(function(labels, naive)))
     return figures
+
+
+def headline(labels: npt.NDArray[np.int64], scores: Numbers) -> dict[str, float]:
+    """What algorithms are compared by; both answers must occur in ``labels``."""
+    figures = {name: float(function(labels, scores)) for name, function in RANKING.items()}
+    return {**figures, "brier": float(((scores - labels) ** 2).mean())}
+
+
+def calibration_error(labels: npt.NDArray[np.int64], scores: Numbers) -> float:
+    """How far the share foreseen is off from what came, on the average of ten groups by score."""
+    groups = np.array_split(np.argsort(scores, kind="stable"), 10)
+    gaps = [abs(scores[rows].sum() - labels[rows].sum()) for rows in groups]
+    return float(sum(gaps) / len(scores))
 
 
 def _lift(labels: npt.NDArray[np.int64], scores: Numbers) -> float:
@@ -102,3 +113,10 @@ def _lift(labels: npt.NDArray[np.int64], scores: Numbers) -> float:
     tenth = max(1, len(labels) // 10)
     highest = np.argsort(-scores, kind="stable")[:tenth]
     return float(labels[highest].mean() / labels.mean())
+
+
+RANKING: dict[str, Callable[..., float]] = {
+    "auc": metrics.roc_auc_score,
+    "average_precision": metrics.average_precision_score,
+    "lift_10": _lift,
+}

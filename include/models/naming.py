@@ -12,7 +12,7 @@ from include.models.reasons import stated
 
 Numbers = npt.NDArray[np.float64]
 
-# What k-means sees, in the order in which a name tells it: feature -> (word for low, for high).
+# What segments are made of, in the order of a name: feature -> (word for low, for high).
 WORDS: dict[str, tuple[str, str]] = {
     "order_count": ("few orders", "frequent"),
     "revenue": ("low spend", "high spend"),
@@ -80,7 +80,27 @@ def rule(members: pd.DataFrame, columns: list[str]) -> str:
     parts = [
         stated(contract[name], *halves[name]) for name in columns if halves[name].notna().all()
     ]
-    return f"Nearest to this centre; the middle half of its customers: {'; '.join(parts)}."
+    return f"Customers like each other; the middle half of them: {'; '.join(parts)}."
+
+
+def means(keys: pd.Series, profiles: pd.DataFrame) -> pd.DataFrame:
+    """segment_key, feature, mean, mean_all, z and rank: each feature that a segment has a mean of.
+
+    ``z`` is the difference in standard deviations of all; null where all are alike.
+    """
+    numbers = features()
+    values = profiles[numbers].astype("float64")
+    mean, spread = values.mean(), values.std()
+    rows = []
+    for key, own in values.groupby(keys):
+        table = pd.DataFrame({"mean": own.mean(), "mean_all": mean})
+        table["z"] = (table["mean"] - mean) / spread.where(spread > 0)
+        far = table["z"].abs().sort_values(ascending=False, kind="stable").dropna()
+        table["rank"] = pd.Series(range(1, len(far) + 1), index=far.index)
+        table = table[table["mean"].notna()].assign(segment_key=key)
+        rows.append(table.reset_index(names="feature"))
+    columns = ["segment_key", "feature", "mean", "mean_all", "z", "rank"]
+    return pd.concat(rows, ignore_index=True)[columns] if rows else pd.DataFrame(columns=columns)
 
 
 def differences(members: pd.DataFrame, everyone: pd.DataFrame) -> str:

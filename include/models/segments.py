@@ -1,4 +1,4 @@
-"""Segments: k-means on the profile, in words, under keys that survive a retraining.
+"""Segments: groups of like profiles, in words, under keys that survive a retraining.
 
 There is no later date to test on: a segmentation passes the gate when there are enough customers,
 when random halves of them give the same segments, and when its segments are clearer than those of
@@ -16,28 +16,26 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import linear_sum_assignment
-from scipy.spatial.distance import cdist
-from sklearn.pipeline import Pipeline
+from sklearn.decomposition import PCA
 
 from include import domains, profile, snapshot
 from include.errors import InputError
-from include.models import clusters, gate, naming, registry, store
+from include.models import clusters, gate, groupings, keys, naming, registry, store
 from include.models.assign import NAME, assign
 from include.models.base import fitted_features, matrix, ordinary, single_thread
-from include.models.clusters import Choice, Numbers, Point
+from include.models.clusters import Choice, Point
 from include.models.gate import Decision, Requirement
+from include.models.groupings import Labels, Maker, Numbers
 from include.models.registry import Champion, Connection, Metric, ModelRun
 from include.models.rfm import dominant, rfm
 from include.models.train import libraries, outdated
 
-__all__ = ["assign", "keep_keys", "train"]
+__all__ = ["assign", "train"]
 
 MOST_ROWS = 200_000
 FEWEST_CUSTOMERS = 50
 STEADY = 0.6  # stability below which segments mean nothing
 CLEARER = 0.02  # silhouette that must lie above that of shuffled values
-SAME = 0.5  # deviations a feature that a segment may move and keep its key
 MOST_SEGMENTS = 20
 
 
@@ -48,6 +46,7 @@ def train(
     as_of: date,
     run_id: str,
     segments: int | None = None,
+    algorithm: str | None = None,
     seed: int = 0,
 ) -> dict[str, Any]:
     """Find the segments as of a day and record the outcome with the curve that chose k.
@@ -56,6 +55,7 @@ def train(
     ----------
     segments : how many, from 2 to 20; None: the elbow, checked for stability, within the
         domain's bounds.
+    algorithm : one of ``groupings.ALGORITHMS``; None: the domain's.
 
     Returns
     -------
@@ -64,30 +64,50 @@ def train(
     Raises
     ------
     InputError
-        If ``segments`` is out of bounds.
+        If ``segments`` is out of bounds, or no algorithm has that name.
     """
     if segments is not None and not 2 <= segments <= MOST_SEGMENTS:
         raise InputError(f"segments {segments}: give 2 to {MOST_SEGMENTS}, or none for automatic")
     profiles = profile.frame(folder, as_of).sort_index()
     buyers, left_out = ordinary(_buyers(profiles))
     values = _values(buyers, seed)
-    groups = rfm(profiles)["rfm_segment"].loc[values.index]
+    wanted = Wanted(segments, algorithm or _default_algorithm(), seed)
     ready = _requirements(values, segments or domains.load().segments.fewest)
-    card = _card(folder, values, segments, seed) | {"left_out": left_out}
+    card = _card(folder, values, wanted) | {"left_out": left_out}
     version = registry.version(NAME, as_of, **card["made_of"])
     if decided := registry.decision(db, version):
         return registry.summary(version, decided)
-    champion = registry.champion(db, NAME, as_of=as_of) or registry.champion(db, NAME)
     if refusal := gate.readiness(ready):
         found = Found(refusal)
     else:
+        groups = rfm(profiles)["rfm_segment"].loc[values.index]
+        before = _before(db, values, as_of)
         with single_thread():
-            found = _find(values, groups, segments, seed, champion, _last_number(db))
+            found = _find(values, groups, wanted, before)
     run = _run(version, as_of, card, ready, found)
     with db.transaction():
         if registry.record(db, run, run_id=run_id):
             _record_curve(db, run, found, run_id)
     return registry.summary(version, found.outcome)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What was asked for."""
+
+    segments: int | None
+    algorithm: str
+    seed: int
+
+
+@dataclass(frozen=True)
+class Before:
+    """What the keys go on from."""
+
+    keys: list[str]  # of the champion
+    old: pd.Series  # the key that each customer would have with it, or null
+    published: pd.Series  # the key that each customer was published with, or null
+    last_number: int  # the highest that was ever given
 
 
 @dataclass(frozen=True)
@@ -141,7 +161,11 @@ def _requirements(values: pd.DataFrame, segments: int) -> list[Requirement]:
     ]
 
 
-def _card(folder: Path, values: pd.DataFrame, segments: int | None, seed: int) -> dict[str, Any]:
+def _default_algorithm() -> str:
+    return str(getattr(domains.load().segments, "algorithm", "kmeans"))
+
+
+def _card(folder: Path, values: pd.DataFrame, wanted: Wanted) -> dict[str, Any]:
     bounds = domains.load().segments
     content = hashlib.sha256(values.to_numpy(dtype="float64").tobytes())
     content.update(values.index.to_numpy(dtype="int64").tobytes())
@@ -150,8 +174,12 @@ def _card(folder: Path, values: pd.DataFrame, segments: int | None, seed: int) -
             "rows": len(values),
             "features": list(values.columns),
             "content": content.hexdigest()[:16],
-            "parameters": {"k": segments or [bounds.fewest, bounds.most], "most_rows": MOST_ROWS},
-            "seed": seed,
+            "parameters": {
+                "k": wanted.segments or [bounds.fewest, bounds.most],
+                "algorithm": wanted.algorithm,
+                "most_rows": MOST_ROWS,
+            },
+            "seed": wanted.seed,
             "libraries": libraries(),
         },
         "snapshot": str(folder),
@@ -172,41 +200,63 @@ def _last_number(db: Connection) -> int:
     return int(row[0]) if row and row[0] else 0
 
 
-def _find(
-    values: pd.DataFrame,
-    groups: pd.Series,
-    segments: int | None,
-    seed: int,
-    champion: Champion | None,
-    last: int,
-) -> Found:
+def _before(db: Connection, values: pd.DataFrame, as_of: date) -> Before:
+    champion = registry.champion(db, NAME, as_of=as_of) or registry.champion(db, NAME)
+    return Before(
+        list(champion.card["keys"]) if champion else [],
+        _old_keys(champion, values),
+        keys.published(db, values.index, as_of),
+        _last_number(db),
+    )
+
+
+def _find(values: pd.DataFrame, groups: pd.Series, wanted: Wanted, before: Before) -> Found:
     """Choose k, fit, judge, give keys and words."""
-    bounds = domains.load().segments
-    points = clusters.sample(clusters.scaled(values), clusters.SAMPLE, seed)
-    most = min(max(bounds.most, segments or 0), len(np.unique(points, axis=0)) - 1)
-    drawn = clusters.curve(points, most, seed=seed)
+    bounds, seed = domains.load().segments, wanted.seed
+    points = groupings.sample(clusters.scaled(values), clusters.SAMPLE, seed)
+    most = min(max(bounds.most, wanted.segments or 0), len(np.unique(points, axis=0)) - 1)
+    makers = groupings.makers(wanted.algorithm, points, most, seed=seed)
+    if refusal := _cannot(wanted, list(makers)):
+        return Found(refusal)
+    drawn = clusters.curve(points, makers, seed=seed)
     choice = clusters.choose(drawn, bounds.fewest)
-    if segments:
-        choice = Choice(segments, choice.elbow, f"asked for; the elbow is {choice.elbow}")
-    outcome, metrics = _judge(points, drawn, choice, seed)
-    pipeline = clusters.fit(values, choice.k, seed=seed)
-    old = _old_keys(champion, values)
-    keys, last = keep_keys(pipeline, values, old, last)
-    card = _words(pipeline, values, groups, keys) | {
-        "k": choice.k,
-        "choice": choice.reason,
-        "last_number": last,
-        "retired": sorted(set(old.dropna()) - set(keys)),
+    if wanted.segments:
+        choice = Choice(wanted.segments, choice.elbow, f"asked for; the elbow is {choice.elbow}")
+    outcome, metrics = _judge(points, drawn, choice, makers[choice.k], seed)
+    pipeline = clusters.fit(values, makers[choice.k], seed=seed)
+    space = np.asarray(pipeline[:-1].transform(values), dtype="float64")
+    labels = np.asarray(pipeline.predict(values), dtype="int64")
+    if len(np.unique(labels)) < choice.k:
+        return Found(_empty(choice.k), {}, None, metrics, drawn, choice)
+    centres = clusters.centres(space, labels)
+    card = _keyed(values, space, labels, before) | {"k": choice.k, "choice": choice.reason}
+    card |= _words(fitted_features(pipeline), centres, values, labels, groups)
+    parts = {
+        "published": pipeline,
+        "centres": centres,
+        "map": PCA(min(2, space.shape[1])).fit(space),
     }
-    artifact = store.dumps({"published": pipeline})
-    return Found(outcome, card, artifact, metrics, drawn, choice)
+    return Found(outcome, card, store.dumps(parts), metrics, drawn, choice)
+
+
+def _cannot(wanted: Wanted, possible: list[int]) -> Decision | None:
+    """A refusal where the algorithm does not make that many groups, or none at all."""
+    if possible and (wanted.segments is None or wanted.segments in possible):
+        return None
+    said = f"finds {', '.join(map(str, possible))}" if possible else "finds no two groups"
+    asked = f", not {wanted.segments}" if wanted.segments and possible else ""
+    return Decision(False, "rejected", f"{wanted.algorithm} {said} in these customers{asked}")
+
+
+def _empty(k: int) -> Decision:
+    return Decision(False, "rejected", f"of {k} segments one holds no customer; ask for fewer")
 
 
 def _judge(
-    points: Numbers, drawn: list[Point], choice: Choice, seed: int
+    points: Numbers, drawn: list[Point], choice: Choice, make: Maker, seed: int
 ) -> tuple[Decision, list[Metric]]:
     steady = next(point.stability or 0.0 for point in drawn if point.k == choice.k)
-    clear, shuffled = clusters.structure(points, choice.k, seed=seed)
+    clear, shuffled = clusters.structure(points, make, seed=seed)
     figures = [
         Metric("test", "silhouette", "all", clear, shuffled),
         Metric("test", "stability", "all", steady, STEADY),
@@ -235,51 +285,27 @@ def _old_keys(champion: Champion | None, values: pd.DataFrame) -> pd.Series:
     return pd.Series(np.array(champion.card["keys"], dtype="object")[labels], index=values.index)
 
 
-def keep_keys(
-    pipeline: Pipeline, values: pd.DataFrame, old: pd.Series, last: int
-) -> tuple[list[str], int]:
-    """A key for each centre: that of the old segment which now lies nearest, or a new number.
-
-    Old segments are placed by the mean of today's customers that they would hold, in the space of
-    the new centres, so that both are compared on one scale. Pairs are made so that the distances
-    add up to the least; a pair further apart than ``SAME`` a feature is none.
-
-    Parameters
-    ----------
-    old : the key that each customer of ``values`` would have with the champion, or null.
-    last : the highest number ever given; new keys go on from it, larger spenders first.
-
-    Returns
-    -------
-    The keys in the order of the centres, and the highest number now.
-    """
-    space, centres = pipeline[:-1].transform(values), pipeline[-1].cluster_centers_
-    keys: list[str | None] = [None] * len(centres)
-    places = pd.DataFrame(space, index=values.index).groupby(old).mean()
-    if len(places):
-        apart = cdist(places.to_numpy(), centres) / np.sqrt(space.shape[1])
-        for row, column in zip(*linear_sum_assignment(apart), strict=True):
-            if apart[row, column] <= SAME:
-                keys[column] = str(places.index[row])
+def _keyed(values: pd.DataFrame, space: Numbers, labels: Labels, before: Before) -> dict[str, Any]:
+    """The keys, and which of them are new or retired beside those of the champion."""
     spend = values["revenue"].to_numpy() if "revenue" in values else space[:, 0]
-    means = [spend[pipeline[-1].labels_ == number].mean() for number in range(len(centres))]
-    for number in np.argsort(-np.array(means), kind="stable"):
-        if keys[number] is None:
-            last += 1
-            keys[number] = f"s{last}"
-    return [str(key) for key in keys], last
+    kept, last = keys.keep_keys(
+        space, labels, spend, before.old, before.last_number, published=before.published
+    )
+    return {
+        "keys": kept,
+        "last_number": last,
+        "new": sorted(set(kept) - set(before.keys)),
+        "retired": sorted(set(before.keys) - set(kept)),
+    }
 
 
 def _words(
-    pipeline: Pipeline, values: pd.DataFrame, groups: pd.Series, keys: list[str]
+    columns: list[str], centres: Numbers, values: pd.DataFrame, labels: Labels, groups: pd.Series
 ) -> dict[str, Any]:
-    labels = pipeline[-1].labels_
-    columns = fitted_features(pipeline)
-    numbers = range(len(keys))
+    numbers = range(len(centres))
     most = [dominant(groups[labels == number]) for number in numbers]
     return {
-        "keys": keys,
-        "names": naming.names(pipeline[-1].cluster_centers_, columns, most),
+        "names": naming.names(centres, columns, most),
         "rules": [naming.rule(values[labels == number], columns) for number in numbers],
     }
 

@@ -10,11 +10,34 @@ import skops.io
 
 from include.errors import ConfigError
 
-TRUSTED = (  # logistic regression, scalers, imputers, k-means need no other
+CALIBRATED = (
+    "sklearn.calibration._CalibratedClassifier",
+    "sklearn.calibration._SigmoidCalibration",
+    "sklearn.model_selection._split.StratifiedKFold",
+)
+TREES = ("sklearn.tree._tree.Tree",)
+OF_ALGORITHM: dict[str, tuple[str, ...]] = {
+    "logistic": (),
+    "logistic_descent": ("include.models.algorithms.GradientDescent",),
+    "svm_linear": CALIBRATED,
+    "svm_rbf": ("include.models.algorithms.Sampled", *CALIBRATED),
+    "tree": TREES,
+    "forest": TREES,
+    "boosting": (
+        "collections.OrderedDict",
+        "lightgbm.basic.Booster",
+        "lightgbm.sklearn.LGBMClassifier",
+    ),
+    "network": ("sklearn.neural_network._stochastic_optimizers.AdamOptimizer",),
+    "linear": (),
+}
+OF_ALL = (  # scalers, simple imputers and k-means need no other
+    "include.models.calibration.Mended",
     "include.models.fill.GroupMedian",
     "include.models.fill.Interpolated",
     "numpy.dtype",
 )
+TRUSTED = tuple(sorted({*OF_ALL, *(name for names in OF_ALGORITHM.values() for name in names)}))
 
 
 def dumps(fitted: Any) -> bytes:

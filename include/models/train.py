@@ -7,29 +7,28 @@ a later day it would have seen most of that day's answers.
 """
 
 import hashlib
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import date, timedelta
 from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from include import domains, profile, snapshot
 from include.errors import InputError
-from include.models import MODELS, Model, drift, gate, labels, metrics, registry, store
+from include.models import MODELS, Model, calibration, drift, gate, labels, metrics, registry, store
 from include.models.base import (
     features,
     fitted_features,
-    groups,
     left_out,
     matrix,
-    ordinary,
 )
+from include.models.calibration import Mending
+from include.models.compare import compare
+from include.models.examples import Examples, examples
 from include.models.gate import Decision, Requirement
 from include.models.labels import Folds, Span
 from include.models.outcome import Foreseen, Tenth, record, tenths
@@ -37,26 +36,8 @@ from include.models.registry import Champion, Connection, ModelRun
 
 MOST_ROWS = 300_000  # learned from, over all days: more costs hours and memory, not accuracy
 FEWEST = 50  # of each answer, in the days learned from and again on the test day
-LIBRARIES = ("scikit-learn", "numpy", "scipy", "pandas", "skops")
-
-
-@dataclass(frozen=True)
-class Examples:
-    """Dated profiles of eligible customers and what they did next, on one index."""
-
-    profiles: pd.DataFrame  # index (as_of, customer_id)
-    labels: pd.Series
-    noise: dict[str, int] = field(default_factory=dict)  # flag -> rows that are left out
-
-    @property
-    def positives(self) -> int:
-        """How often it happened."""
-        return int(self.labels.sum())
-
-    def without(self, names: list[str]) -> "Examples":
-        """Only the rows that have a value in each of these columns."""
-        whole = self.profiles[names].notna().all(axis=1)
-        return replace(self, profiles=self.profiles[whole], labels=self.labels[whole])
+LIBRARIES = ("scikit-learn", "lightgbm", "numpy", "scipy", "pandas", "skops")
+FITTING = ("scikit-learn", "lightgbm")  # of another version, what they fitted is not loaded
 
 
 def train(
@@ -68,6 +49,7 @@ def train(
     run_id: str,
     seed: int = 0,
     algorithm: str = "logistic",
+    compared: bool = False,
 ) -> dict[str, Any]:
     """Train ``model_name`` as of a day and record the outcome; a version known already is kept.
 
@@ -76,6 +58,7 @@ def train(
     db : the warehouse, with the ops tables deployed; committed by the caller.
     folder : a complete snapshot.
     as_of : nothing dated on or after this day is seen, neither in profiles nor in labels.
+    compared : measure every other algorithm on the same days too, for minutes more.
 
     Returns
     -------
@@ -98,6 +81,10 @@ def train(
     else:
         champion = registry.champion(db, model_name, as_of=as_of)
         fitted = _fit(make, champion, task, seed)
+        if compared:
+            past, later = ((each.profiles, each.labels) for each in (task.past, task.later))
+            more = compare(MODELS[model_name], past, later, seed=seed)
+            fitted = replace(fitted, metrics=[*fitted.metrics, *more])
     with db.transaction():
         made = _run(model_name, version, as_of, task, fitted)
         if registry.record(db, made, run_id=run_id) and made.promoted:
@@ -126,6 +113,7 @@ class Fitted:
     artifact: bytes | None = None
     metrics: list[registry.Metric] = field(default_factory=list)
     tenths: list[Tenth] = field(default_factory=list)
+    card: dict[str, Any] = field(default_factory=dict)  # beside that of the task
 
 
 def _prepare(model: Model, folder: Path, as_of: date, seed: int) -> Task:
@@ -148,7 +136,7 @@ def _run(model: str, version: str, as_of: date, task: Task, fitted: Fitted) -> M
         model_version=version,
         as_of=as_of,
         window=task.card["made_of"]["window"],
-        card=task.card,
+        card={**task.card, **fitted.card},
         artifact=fitted.artifact,
         metrics=fitted.metrics,
         readiness=task.ready,
@@ -165,6 +153,8 @@ def _fit(make: Callable[[], Model], champion: Champion | None, task: Task, seed:
     """
     past, later = task.past, task.later
     tested = make().fit(past.profiles, past.labels, seed=seed)
+    raw = tested.score(later.profiles)
+    mended = {"tested": _mend(make, tested, past, task.horizon_days, seed)}
     rival, why = _rival(champion, make(), later, task.horizon_days)
     scores, naive = tested.score(later.profiles), tested.naive(later.profiles)
     obvious = max(metrics.auc(later.labels, naive), metrics.chance(later.labels))
@@ -177,9 +167,28 @@ def _fit(make: Callable[[], Model], champion: Champion | None, task: Task, seed:
         pd.concat([each.labels for each in learned]),
         seed=seed,
     )
+    mended["published"] = calibration.learn(raw, published.score(later.profiles), later.labels)
+    published.pipeline = calibration.mend(published.pipeline, mended["published"])
     artifact = store.dumps({"published": published.pipeline, "tested": tested.pipeline})
     outcome = Decision(said.promoted, said.decision, f"AUC {said.reason}{why}")
-    return Fitted(outcome, artifact, figures, tenths(scores, later.labels))
+    card = {"calibration": {name: calibration.card(each) for name, each in mended.items()}}
+    return Fitted(outcome, artifact, figures, tenths(scores, later.labels), card)
+
+
+def _mend(
+    make: Callable[[], Model], fitted: Model, past: Examples, horizon_days: int, seed: int
+) -> Mending | None:
+    """Mend a fit by the newest day it learned from, as foreseen from days that end before it."""
+    days = past.labels.index.get_level_values(0)
+    before = [day for day in days.unique() if day + timedelta(days=horizon_days) <= max(days)]
+    earlier, newest = past.only(days.isin(before)), past.only(days == max(days))
+    if min(earlier.rarest, newest.rarest) < FEWEST:
+        return None
+    trial = make().fit(earlier.profiles, earlier.labels, seed=seed)
+    foreseen, known = trial.score(newest.profiles), fitted.score(newest.profiles)
+    mending = calibration.learn(foreseen, known, newest.labels)
+    fitted.pipeline = calibration.mend(fitted.pipeline, mending)
+    return mending
 
 
 def _sets(
@@ -192,34 +201,6 @@ def _sets(
         for dates in (train, test)
     )
     return past, later
-
-
-def examples(
-    model: Model, folder: Path, dates: list[date], horizon_days: int, *, most: int, seed: int
-) -> Examples:
-    """The eligible customers of each day with their labels, at most ``most`` rows in all.
-
-    Noise is left out where the domain says so, on the test day too: nobody asks how well the
-    staff's own orders are foreseen. Where there are more rows, each day gives the same number,
-    drawn at random.
-    """
-    profiles, answers, noise = {}, {}, Counter[str]()
-    for day in dates:
-        dated = profile.frame(folder, day)
-        dated, counts = ordinary(dated[model.ineligible(dated).isna()])
-        noise.update(counts)
-        dated = dated[[*features(), *groups()]].sort_index()
-        share = most // len(dates)
-        if len(dated) > share:
-            drawn = np.random.default_rng(seed).choice(len(dated), share, replace=False)
-            dated = dated.iloc[np.sort(drawn)]
-        profiles[day] = dated
-        answers[day] = model.labels(folder, dated.index, day, horizon_days)
-    names = ["as_of", "customer_id"]
-    if not dates:
-        empty = pd.DataFrame(columns=[*features(), *groups()], dtype="float64")
-        return Examples(empty, pd.Series(dtype="int64"))
-    return Examples(pd.concat(profiles, names=names), pd.concat(answers, names=names), dict(noise))
 
 
 def _requirements(
@@ -268,6 +249,7 @@ def _card(
                 "algorithm": model.algorithm,
                 "horizon_days": horizon_days,
                 "most_rows": MOST_ROWS,
+                "calibration": "log-odds by the newest day",
             },
             "seed": seed,
             "libraries": libraries(),
@@ -317,9 +299,10 @@ def horizon(champion: Champion) -> int:
 
 def outdated(champion: Champion, profiles: pd.DataFrame) -> str | None:
     """Why a stored model cannot score these profiles, in words; None when it can."""
-    used = champion.card["made_of"]["libraries"].get("scikit-learn")
-    if used != libraries()["scikit-learn"]:
-        return f"fitted by scikit-learn {used}, installed is {libraries()['scikit-learn']}"
+    used, installed = champion.card["made_of"]["libraries"], libraries()
+    for name in FITTING:
+        if used.get(name, installed[name]) != installed[name]:
+            return f"fitted by {name} {used[name]}, installed is {installed[name]}"
     fitted = fitted_features(store.loads(champion.artifact or b"")["published"])
     gone = [name for name in fitted if name not in profiles]
     return f"{', '.join(gone)} is no longer in the profile" if gone else None

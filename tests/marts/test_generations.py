@@ -64,6 +64,7 @@ def work(tmp_path: Path, members: dict[int, str], day: date = DAY) -> Path:
     for table in (
         *("profile_coverage", "customer_score", "customer_value"),
         *("recommendation", "product_similarity", "lift"),
+        *("segment_feature", "segment_map", "rule_segment", "rule_segment_member"),
     ):
         write(tmp_path / f"{table}.parquet", table, [])
     return tmp_path

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 
 from include.models import reasons
 from include.models.churn import Churn
@@ -10,6 +11,23 @@ def test_contributions_and_the_intercept_add_up_to_the_raw_score(profiles, label
     probability = model.score(profiles)
     raw = np.log(probability / (1 - probability))
     np.testing.assert_allclose(total + model.pipeline[-1].intercept_[0], raw, atol=1e-9)
+
+
+def test_contributions_of_boosted_trees_differ_from_the_raw_score_by_one_constant(profiles, labels):
+    model = Churn("boosting").fit(profiles, labels, seed=0)
+    total = reasons.contributions(model.pipeline, profiles).sum(axis=1)
+    probability = model.score(profiles)
+    constant = np.log(probability / (1 - probability)) - total
+    np.testing.assert_allclose(constant, constant.iloc[0], atol=1e-9)
+    found = reasons.reasons(model.pipeline, profiles)["reason_1"]
+    assert found.str.startswith("Time since the last order: ").mean() > 0.9
+
+
+@pytest.mark.parametrize("algorithm", ["svm_linear", "svm_rbf", "tree", "forest", "network"])
+def test_an_algorithm_without_an_exact_decomposition_gives_no_reasons(profiles, labels, algorithm):
+    model = Churn(algorithm).fit(profiles, labels, seed=0)
+    assert reasons.contributions(model.pipeline, profiles).empty
+    assert reasons.reasons(model.pipeline, profiles).isna().all(axis=None)
 
 
 def test_the_feature_that_decides_comes_first_with_its_direction(profiles, labels):

@@ -4,7 +4,7 @@ import pytest
 
 from include import profile
 from include.errors import InputError
-from include.models import clusters, naming, segments, value
+from include.models import clusters, groupings, naming, segments, value
 from include.models.assign import described
 from include.models.base import features
 from include.models.clusters import Point
@@ -23,15 +23,22 @@ def blobs(seed, shift=0.0, rows=120):
     return pd.DataFrame(np.vstack(parts), columns=COLUMNS), np.repeat([0, 1, 2], rows)
 
 
-def keys_of(pipeline, values, keys):
-    return np.array(keys, dtype="object")[pipeline.predict(values)]
+def drawn(values, most=8):
+    points = clusters.scaled(values)
+    return clusters.curve(points, groupings.makers("kmeans", points, most, seed=0), seed=0)
 
 
 def test_the_planted_number_of_segments_is_chosen():
     values, _ = blobs(1)
-    drawn = clusters.curve(clusters.scaled(values), 8, seed=0)
-    choice = clusters.choose(drawn, 2)
+    choice = clusters.choose(drawn(values), 2)
     assert (choice.k, choice.reason) == (3, "the elbow, stable at 1.00")
+
+
+def test_the_reason_tells_of_a_number_that_would_be_clearer():
+    curve = [Point(1, 100, None, None), Point(2, 60, 0.7, 0.9), Point(3, 10, 0.5, 0.95)]
+    curve += [Point(4, 8, 0.3, 0.5)]
+    said = "the elbow, stable at 0.95; 2 would be clearest, 0.70 against 0.50"
+    assert clusters.choose(curve, 2).reason == said
 
 
 def test_an_elbow_that_is_not_stable_gives_way_to_its_neighbour():
@@ -44,38 +51,6 @@ def test_an_elbow_that_is_not_stable_gives_way_to_its_neighbour():
     ]
     assert clusters.choose(curve, 2).k == 2
     assert clusters.choose(curve, 3).k == 4
-
-
-def test_values_without_structure_are_no_clearer_than_shuffled_ones():
-    points = np.random.default_rng(4).normal(size=(500, 5))
-    clear, shuffled = clusters.structure(points, 4, seed=0)
-    assert abs(clear - shuffled) < segments.CLEARER
-
-
-def test_keys_survive_a_retraining_that_numbers_the_centres_otherwise():
-    values, _ = blobs(1)
-    first = clusters.fit(values, 3, seed=0)
-    keys, last = segments.keep_keys(first, values, pd.Series(None, index=values.index), 0)
-    assert (sorted(keys), last) == (["s1", "s2", "s3"], 3)
-    moved, _ = blobs(2, shift=0.1)
-    old = pd.Series(keys_of(first, moved, keys), index=moved.index)
-    for seed in range(1, 6):
-        again = clusters.fit(moved, 3, seed=seed)
-        kept, last = segments.keep_keys(again, moved, old, 3)
-        assert last == 3
-        assert (keys_of(again, moved, kept) == old).all()
-
-
-def test_a_new_segment_gets_a_number_that_was_never_given():
-    values, label = blobs(1)
-    two = values[label < 2]
-    first = clusters.fit(two, 2, seed=0)
-    keys, _ = segments.keep_keys(first, two, pd.Series(None, index=two.index), 0)
-    old = pd.Series(keys_of(first, two, keys), index=two.index).reindex(values.index)
-    third = clusters.fit(values, 3, seed=0)
-    kept, last = segments.keep_keys(third, values, old, 7)
-    assert (sorted(kept), last) == (["s1", "s2", "s8"], 8)
-    assert (keys_of(third, values, kept)[label < 2] == old.dropna()).all()
 
 
 def test_names_tell_what_sets_a_segment_apart():

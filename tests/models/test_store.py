@@ -1,9 +1,13 @@
+import numpy as np
 import pytest
+import skops.io
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from include.errors import ConfigError
 from include.models import store
+from include.models.algorithms import ALGORITHMS, REGRESSIONS
+from include.models.base import learning
 
 
 def shout(values):
@@ -12,10 +16,31 @@ def shout(values):
 
 def test_the_allow_list_is_exactly_this():
     assert store.TRUSTED == (
+        "collections.OrderedDict",
+        "include.models.algorithms.GradientDescent",
+        "include.models.algorithms.Sampled",
+        "include.models.calibration.Mended",
         "include.models.fill.GroupMedian",
         "include.models.fill.Interpolated",
+        "lightgbm.basic.Booster",
+        "lightgbm.sklearn.LGBMClassifier",
         "numpy.dtype",
+        "sklearn.calibration._CalibratedClassifier",
+        "sklearn.calibration._SigmoidCalibration",
+        "sklearn.model_selection._split.StratifiedKFold",
+        "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
+        "sklearn.tree._tree.Tree",
     )
+
+
+@pytest.mark.parametrize("algorithm", [*ALGORITHMS, *REGRESSIONS])
+def test_an_algorithm_needs_what_its_line_of_the_allow_list_says_and_no_more(algorithm):
+    values = np.random.default_rng(0).normal(size=(90, 3))
+    labels = (values[:, 0] > 0).astype(int)
+    with learning():
+        fitted = {**ALGORITHMS, **REGRESSIONS}[algorithm](0).fit(values, labels)
+    needed = skops.io.get_untrusted_types(data=store.dumps(fitted))
+    assert set(needed) == set(store.OF_ALGORITHM[algorithm])
 
 
 def test_a_stored_file_with_code_of_its_own_is_refused():

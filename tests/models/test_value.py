@@ -1,9 +1,17 @@
-from datetime import date
+from datetime import date, timedelta
 
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
+from threadpoolctl import threadpool_limits
 
+from include import contracts
 from include.models import value
+from include.models.value import contest, publish
+from include.models.value.historic import historic
+from include.models.value.history import history, spent
+from tests.models.conftest import AS_OF as HABITS_END
+from tests.snapshots import write_snapshot
 
 AS_OF = date(2026, 1, 1)
 
@@ -16,19 +24,20 @@ def expected(recency, orders, gap, revenue, first):
         "revenue": [revenue, 50],
         "first_order_at": pd.to_datetime([first, "2025-10-03"]),
     }).astype({"recency_days": "float64", "gap_days_mean": "float64"})
-    return value.value(frame, AS_OF, fallback_gap_days=90).iloc[0].tolist()
+    found = historic(frame, AS_OF, days=365, fallback_gap_days=90)
+    return found[["orders", "revenue", "prob_alive"]].iloc[0].tolist()
 
 
 def test_within_the_usual_gap_the_past_rate_goes_on():
-    assert expected(20, 11, 30, 1100, "2025-01-01") == [10, 1000, 1, 1100]
+    assert expected(20, 11, 30, 1100, "2025-01-01") == [10, 1000, 1]
 
 
 def test_each_further_gap_halves_it():
-    assert expected(90, 11, 30, 1100, "2025-01-01") == [2.5, 250, 0.25, 1100]
+    assert expected(90, 11, 30, 1100, "2025-01-01") == [2.5, 250, 0.25]
 
 
 def test_one_order_has_no_rate_and_the_usual_gap_of_all():
-    assert expected(30, 1, None, 10, "2025-12-02") == [0, 0, pytest.approx(0.5**0.5), 10]
+    assert expected(30, 1, None, 10, "2025-12-02") == [0, 0, pytest.approx(0.5**0.5)]
 
 
 def test_two_orders_in_a_week_are_no_hundred_a_year():
@@ -36,4 +45,143 @@ def test_two_orders_in_a_week_are_no_hundred_a_year():
 
 
 def test_returns_only_expect_nothing():
-    assert expected(None, 0, None, -40, None) == [0, 0, 0, -40]
+    assert expected(None, 0, None, -40, None) == [0, 0, 0]
+
+
+def line(day, quantity=1, price=10, order="", customer=7):
+    return {
+        "customer_id": customer,
+        "order_id": f"shop:{day}{order}",
+        "product_id": "shop:p",
+        "ordered_on": day,
+        "quantity": quantity,
+        "unit_price": price,
+    }
+
+
+def test_orders_of_one_day_are_one_purchase_and_returns_lower_its_worth(tmp_path):
+    folder = write_snapshot(
+        tmp_path,
+        order_line=[
+            line("2025-12-04", order="a"),
+            line("2025-12-04", order="b"),
+            line("2025-12-18", price=30),
+            line("2025-12-20", quantity=-1, price=20),
+            line("2026-01-01", price=99),
+            line("2025-12-20", quantity=-1, customer=8),
+        ],
+    )
+    assert history(folder, AS_OF).reset_index().to_dict("records") == [
+        {"customer_id": 7, "repeats": 1, "last": 2, "age": 4, "count": 2, "mean_value": 15}
+    ]
+
+
+def test_what_was_spent_counts_days_and_nets_returns(tmp_path):
+    folder = write_snapshot(
+        tmp_path,
+        order_line=[
+            line("2025-12-31"),
+            line("2026-01-01"),
+            line("2026-01-05", price=30),
+            line("2026-01-05", quantity=-1, price=5),
+            line("2026-01-11"),
+        ],
+    )
+    found = spent(folder, pd.Index([7, 8], name="customer_id"), AS_OF, 10)
+    assert found.reset_index().to_numpy().tolist() == [[7, 2, 35], [8, 0, 0]]
+
+
+@pytest.fixture(scope="module")
+def decided(habits):
+    return contest.contest(habits, HABITS_END)
+
+
+@pytest.fixture(scope="module")
+def table(habits, decided):
+    return publish.value(habits, HABITS_END, decided)
+
+
+def test_the_method_nearest_on_the_later_date_publishes(decided, table):
+    errors = {name: said["rmse_revenue"] for name, said in decided.figures.items()}
+    assert list(errors) == ["historic", "bg_nbd", "boosted"]
+    assert decided.method == min(errors, key=errors.get)
+    assert set(table["method"]) == {decided.method}
+    assert decided.outcome.reason.startswith(f"{decided.method} publishes; RMSE")
+
+
+def test_the_later_date_and_the_days_learned_from_lie_before_their_answers(decided):
+    newest = decided.test + timedelta(days=90)
+    assert newest <= HABITS_END
+    assert max(decided.learned) + timedelta(days=90) <= decided.test
+
+
+def test_a_year_holds_more_than_a_quarter_and_fewer_stay(table):
+    assert (table["expected_orders_90d"] <= table["expected_orders_365d"]).all()
+    assert (table["expected_revenue_90d"] <= table["expected_revenue_365d"]).all()
+    assert (table["orders_90d_high"] <= table["orders_365d_high"]).all()
+    assert (table["prob_alive_365d"] <= table["prob_alive_90d"]).all()
+    assert (table["prob_alive_90d"] <= table["prob_alive"]).all()
+
+
+def test_four_of_five_customers_end_up_within_the_range(decided):
+    covered = decided.figures["bg_nbd"]
+    assert covered["covered_orders"] >= 0.8
+    assert covered["covered_revenue"] >= 0.8
+
+
+@pytest.mark.parametrize("method", ["bg_nbd", "boosted"])
+def test_the_same_seed_gives_the_same_rows_on_one_thread_or_two(habits, decided, method):
+    chosen = contest.Contest(method, decided.outcome, decided.test, decided.learned, decided.ready)
+    with threadpool_limits(limits=1):
+        first = publish.value(habits, HABITS_END, chosen, seed=7)
+    with threadpool_limits(limits=2):
+        pd.testing.assert_frame_equal(publish.value(habits, HABITS_END, chosen, seed=7), first)
+
+
+def test_a_publish_foresees_by_the_method_that_the_training_chose(
+    warehouse, habits, tmp_path, decided, table
+):
+    value.train(warehouse, habits, as_of=HABITS_END, run_id="train/1")
+    assert value.compute(warehouse, habits, HABITS_END, tmp_path) == 297
+    written = pq.read_table(tmp_path / "customer_value.parquet")
+    assert written.column_names == [
+        column.name for column in contracts.load("mart.customer_value").own_columns
+    ]
+    assert set(written["method"].to_pylist()) == {decided.method}
+    foreseen = table["expected_revenue_90d"].tolist()
+    assert written["expected_revenue_90d"].to_pylist() == foreseen
+
+
+def test_without_a_training_the_past_rate_publishes(warehouse, habits, tmp_path):
+    assert value.compute(warehouse, habits, HABITS_END, tmp_path) == 297
+    written = pq.read_table(tmp_path / "customer_value.parquet")
+    assert set(written["method"].to_pylist()) == {"historic"}
+
+
+def test_with_too_little_history_the_past_rate_publishes_and_says_why(warehouse, tmp_path):
+    folder = write_snapshot(tmp_path / "thin", order_line=[line("2025-12-19"), line("2025-12-29")])
+    decided = contest.contest(folder, AS_OF)
+    assert decided.outcome.reason == (
+        "history_days: 11 found, 180 needed; repeat_buyers: 0 found, 50 needed"
+    )
+    assert value.compute(warehouse, folder, AS_OF, tmp_path) == 1
+    row = pq.read_table(tmp_path / "customer_value.parquet").to_pylist()[0]
+    assert (row["method"], row["prob_alive"], row.get("orders_90d_low")) == ("historic", 1.0, None)
+
+
+def test_without_any_order_there_is_nobody_to_value(warehouse, tmp_path):
+    folder = write_snapshot(tmp_path / "empty")
+    assert value.compute(warehouse, folder, AS_OF, tmp_path) == 0
+
+
+def test_what_was_measured_and_decided_is_kept_once(warehouse, habits):
+    for run_id in ("first", "again"):
+        value.train(warehouse, habits, as_of=HABITS_END, run_id=run_id)
+    runs = warehouse.execute("SELECT model, run_id, reason FROM bi.model_run").fetchall()
+    assert [(model, run_id) for model, run_id, _ in runs] == [("value", "first")]
+    assert "publishes; RMSE of the revenue of 90 days: historic" in runs[0][2]
+    measured = warehouse.execute(
+        """SELECT slice, baseline IS NOT NULL FROM bi.model_metric
+           WHERE metric = 'rmse_revenue' ORDER BY slice"""
+    ).fetchall()
+    assert measured == [("bg_nbd", True), ("boosted", True), ("historic", True)]
