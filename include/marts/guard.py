@@ -45,17 +45,18 @@ class Jump:
 def reasons(db: warehouse.Connection, *, generation: int, as_of: date) -> list[str]:
     """Why a person should look before BI is switched to this generation; empty when nothing is odd.
 
-    It is compared with the kept generation whose day is nearest; where that is further away than
-    ``guards.within_days``, or there is none, any count is right. What was empty before may come.
-    After a rollback the next publish asks, whatever it counts.
+    It is compared with the newest kept generation of the same or an earlier day; where that is
+    further away than ``guards.within_days``, or there is none, any count is right: a past day was
+    asked for. What was empty before may come. After a rollback the next publish asks, whatever it
+    counts.
     """
     guards = domains.load().guards
     said = [*_rolled_back(db)]
     before = db.execute(
         """SELECT generation, as_of FROM ops.generation
-           WHERE status = 'ready' AND abs(as_of - %s) <= %s AND generation <> %s
-           ORDER BY abs(as_of - %s), generation DESC LIMIT 1""",
-        [as_of, guards.within_days, generation, as_of],
+           WHERE status = 'ready' AND as_of BETWEEN %s - %s::int AND %s AND generation <> %s
+           ORDER BY as_of DESC, generation DESC LIMIT 1""",
+        [as_of, guards.within_days, as_of, generation],
     ).fetchone()
     if before is not None:
         known, found = _measure(db, before[0]), _measure(db, generation)

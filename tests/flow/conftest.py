@@ -58,18 +58,19 @@ class Place:
         return self.rows("SELECT max(generation) FROM bi.customer_profile", reader=True)[0][0]
 
     def shown(self) -> dict[str, list[str]]:
-        """What BI reads in every view of one generation, but for its number and its moment."""
+        """What BI reads in every view that tells its generation, but for which run made it when;
+        ``freshness`` is about the runs themselves."""
         with self.connect(reader=True) as db:
             views = db.execute(
                 """SELECT c.relname::text FROM pg_class AS c JOIN pg_attribute AS a
                    ON a.attrelid = c.oid WHERE c.relnamespace = 'bi'::regnamespace
-                   AND a.attname = 'generation' ORDER BY 1"""
+                   AND a.attname = 'generation' AND c.relname <> 'freshness' ORDER BY 1"""
             ).fetchall()
             return {view: _content(db, view) for (view,) in views}
 
 
 def _content(db: psycopg.Connection[Any], view: str) -> list[str]:
-    query = "SELECT (to_jsonb(v) - '{{generation,published_at}}'::text[])::text FROM {} AS v"
+    query = "SELECT (to_jsonb(v) - '{{generation,run_id,recorded_at}}'::text[])::text FROM {} AS v"
     rows = db.execute(sql.SQL(query).format(sql.Identifier("bi", view))).fetchall()
     return sorted(text for (text,) in rows)
 

@@ -69,8 +69,9 @@ def test_what_cannot_be_used_is_refused_in_one_line_and_nothing_starts(
 
 def test_an_unknown_command_lists_the_known_ones(home, capsys):
     assert commands.main(["deploy"]) == 2
-    known = "demo|run|reconcile|replay|portrait|match|dsn|stop|clean|doctor|bench|init"
-    assert known in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "demo|run|reconcile|replay|portrait|match|" in said
+    assert "|dsn|stop|clean|doctor|bench|init" in said
 
 
 def test_dsn_of_a_warehouse_of_yours_starts_nothing(say, home):

@@ -50,6 +50,12 @@ def test_a_jump_says_before_and_after(db, tmp_path):
     ]
 
 
+def test_a_past_day_was_asked_for_and_is_compared_with_no_later_one(db, tmp_path):
+    publish(db, of(tmp_path, 100), "publish/1")
+    past = DAY - timedelta(days=3)
+    assert reasons(db, of(tmp_path, 10, past), past) == []
+
+
 def test_a_day_is_compared_with_the_nearest_one_that_is_kept(db, tmp_path):
     publish(db, of(tmp_path, 100), "publish/1")
     past = DAY - timedelta(days=200)
