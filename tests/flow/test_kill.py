@@ -12,7 +12,10 @@ from tests.flow.conftest import Place, assert_same
 
 PATIENCE_S = 120
 EARLIER = "2026-02-10"
-TASKS = ["begin", "score", "recommend", "fill", "check", "switch", "retire"]
+TASKS = [
+    *("begin", "score", "recommend", "fill", "check", "attach", "guard", "switch", "outcomes"),
+    "retire",
+]
 
 
 @pytest.fixture
@@ -117,7 +120,7 @@ def test_killed_at_any_moment_of_any_task(publishing, metadata, task, seed):
     if left[0] == 1:
         assert_same(left[1], before)
     else:  # killed after the switch: what was shown then was complete as well
-        assert task in {"switch", "retire"}
+        assert task in {"switch", "outcomes", "retire"}
         assert_same(left[1], publishing.shown())
 
 
