@@ -46,3 +46,17 @@ def test_addresses_and_names_are_compared_in_lower_case(written):
 def test_a_rule_that_is_none_is_refused_by_its_key(written, said, key):
     with pytest.raises(ConfigError, match=key):
         written(RETAIL + f"noise: {{{said}}}")
+
+
+def test_an_algorithm_that_cannot_say_why_is_compared_and_never_published(written):
+    key = "models.algorithm: input should be 'logistic', 'logistic_descent' or 'boosting'"
+    with pytest.raises(ConfigError, match=key):
+        written(RETAIL + "models: {algorithm: forest}")
+
+
+def test_a_guard_of_one_count_leaves_the_others_as_they_are(written):
+    guards = written(RETAIL + "guards: {most_change_percent: {revenue: 5}}").guards
+    assert (guards.most_change_percent["revenue"], guards.most_change_percent["customers"]) == (
+        5,
+        20,
+    )

@@ -119,7 +119,7 @@ class Guards(Strict):
 class Models(Strict):
     """How scores are learned."""
 
-    algorithm: str = "logistic"  # a key of ALGORITHMS
+    algorithm: Literal["logistic", "logistic_descent", "boosting"] = "logistic"  # exact reasons
     compare: bool = False  # measure all of them at each training
 
 
