@@ -200,9 +200,10 @@ def test_no_rows_at_all_is_an_error_in_one_line(outcome):
 
 
 LITTLE = (
-    r"too little to learn from: churn, purchase, recommend, segment; everything else is published; "
-    r"bi\.model_readiness says what they need"
+    r"too little to learn from: churn, purchase, recommend, segment, value; everything else is "
+    r"published; bi\.model_readiness says what they need"
 )
+NOT_YET = {"audience_export", "lift"}  # nobody took a file, no horizon has passed
 UNMAPPED = r"not mapped by {}: {}; what rests on them stays empty; map them in include/sources"
 
 
@@ -241,4 +242,4 @@ def test_without_support_everything_else_is_there(outcome):
                       count(consent_marketing) FROM bi.customer_profile"""
     assert done.place.rows(query, reader=True) == [(True, 0, 0)]
     shown = done.place.shown()
-    assert [view for view, rows in shown.items() if not rows] == []
+    assert {view for view, rows in shown.items() if not rows} == NOT_YET

@@ -14,6 +14,7 @@ PERSONAL = [
 ]  # fmt: skip
 BEYOND = ("bi", "core", "mart", "ops")
 HOLDS_PAYLOAD = ("ops", "quarantine", "payload")  # rows that were set aside, whole, for an operator
+CALENDAR = ("bi", "dim_date")  # holds every day, and so every birthday
 NUMBER = re.compile(r"\+?\d(?:[ ()/.-]{0,2}\d){6,}")
 MAIL = re.compile(r"[^\s<>\"',;:()]+@[^\s<>\"',;:()]+")
 
@@ -107,7 +108,11 @@ def test_the_search_itself_finds_what_is_there(db, secrets):
 
 
 def test_no_personal_value_is_in_bi_core_mart_or_ops(db, secrets):
-    places = [place for place in text_columns(db, BEYOND) if place != HOLDS_PAYLOAD]
+    places = [
+        place
+        for place in text_columns(db, BEYOND)
+        if place != HOLDS_PAYLOAD and place[:2] != CALENDAR
+    ]
     assert {schema for schema, _, _ in places} == set(BEYOND)
     given_away = {place: secrets.within(cells(db, place)) for place in places}
     assert {place: found for place, found in given_away.items() if found} == {}

@@ -116,11 +116,11 @@ def test_it_is_written_down_even_if_the_file_does_not_come_to_be(db, tmp_path, m
     assert len(logged(db)) == 1
 
 
-def test_the_publish_that_is_exported_stays_the_same_while_another_one_ends(db):
+def test_the_publish_that_is_exported_stays_the_same_while_another_one_ends(db, warehouse_url):
     class Sink(io.BytesIO):
         def write(self, block):
             if not self.getvalue():
-                with psycopg.connect(db.info.dsn, autocommit=True) as other:
+                with psycopg.connect(warehouse_url, autocommit=True) as other:
                     filled(other, {1: {}}, rule("true"), days=1)
             return super().write(block)
 

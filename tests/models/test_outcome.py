@@ -124,7 +124,7 @@ def test_measuring_again_changes_nothing(db, tmp_path):
     assert db.execute("SELECT DISTINCT run_id FROM bi.score_outcome").fetchall() == [("first",)]
 
 
-def test_stopped_between_the_outcome_and_the_log_nothing_is_lost(db, tmp_path):
+def test_stopped_between_the_outcome_and_the_log_nothing_is_lost(db, warehouse_url, tmp_path):
     publish(db, 1, DAY)
     folder = shop(tmp_path, BOUGHT)
     db.execute(
@@ -133,7 +133,7 @@ def test_stopped_between_the_outcome_and_the_log_nothing_is_lost(db, tmp_path):
            CREATE TRIGGER stop BEFORE DELETE ON ops.score_log EXECUTE FUNCTION stop()"""
     )
     with (
-        psycopg.connect(db.info.dsn, autocommit=True) as killed,
+        psycopg.connect(warehouse_url, autocommit=True) as killed,
         pytest.raises(psycopg.OperationalError),
     ):
         outcome.measure(killed, folder, END, run_id="killed")

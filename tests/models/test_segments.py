@@ -162,7 +162,7 @@ def test_thin_data_gives_rfm_groups_and_says_what_is_missing(warehouse, tmp_path
     assert found["model_version"] is None
     members = pd.read_parquet(tmp_path / "customer_segment.parquet")
     assert (members["segment_key"] == members["rfm_segment"]).all()
-    assert len(members) == value.compute(folder, AS_OF, tmp_path) == found["customers"]
+    assert len(members) == value.compute(warehouse, folder, AS_OF, tmp_path) == found["customers"]
 
 
 @pytest.mark.parametrize("number", [0, 1, 21])
