@@ -60,15 +60,17 @@ def publish():
     def begin(dag_run, params, triggering_asset_events) -> dict[str, str]:
         from include import audiences, clock, domains, landing, ledger, paths, sources, warehouse
         from include.marts import generations
+        from include.models import rule_segments
 
         run_id = f"{dag_run.dag_id}/{dag_run.run_id}"
         zone = domains.load().time_zone
-        audiences.load()  # a file that cannot be used fails here, not after an hour
         events = triggering_asset_events.get(PROFILE) or []
         wanted = params["as_of"] or (events[-1].extra.get("as_of") if events else None)
         with ledger.step(run_id) as db:
             warehouse.deploy(db)
             ledger.begin(db, run_id)
+            for written in (audiences, rule_segments):
+                written.load()  # what is wrong there fails now, not in an hour
             day, folder = ledger.newest_profile(db, wanted)
             stale = clock.stale_reason(
                 day,

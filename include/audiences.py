@@ -1,15 +1,13 @@
 """Lists of customers as a marketer writes them in ``audiences.yaml``; ``marts.audiences`` fills."""
 
-from collections import Counter
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-from pydantic import Field, TypeAdapter, ValidationError, field_validator
+from pydantic import Field, field_validator
 
+from include import listed
 from include.domains import Strict
-from include.errors import ConfigError
 
 FILE = Path(__file__).with_name("audiences.yaml")
 HELP = "docs/audiences.md tells how to write one"
@@ -90,25 +88,4 @@ def load(file: Path = FILE) -> tuple[Audience, ...]:
     ConfigError
         Naming the audience and the key that cannot be used.
     """
-    try:
-        raw = yaml.load(file.read_bytes(), Loader=yaml.CSafeLoader) or []
-        found = TypeAdapter(tuple[Audience, ...]).validate_python(raw)
-    except yaml.YAMLError as error:
-        said = " ".join(str(error).split())
-        raise ConfigError(f"{file.name}: not YAML: {said}; {HELP}") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, [_named(raw, *first["loc"][:1]), *first["loc"][1:]]))
-        said = first["msg"].removeprefix("Value error, ")
-        raise ConfigError(f"{file.name}: {where}: {said}; {HELP}") from error
-    counts = Counter(audience.name for audience in found)
-    if twice := [name for name, count in counts.items() if count > 1]:
-        raise ConfigError(f"{file.name}: {twice[0]}: stands there twice; give one another name")
-    return found
-
-
-def _named(raw: Any, number: int | str = 0) -> str:
-    """What the audience at this place calls itself, or its place."""
-    at_place = raw[number] if isinstance(raw, list) and isinstance(number, int) else None
-    named = at_place.get("name") if isinstance(at_place, dict) else None
-    return named if isinstance(named, str) else f"audience {number}"
+    return listed.read(file, Audience, what="audience", advice=HELP)

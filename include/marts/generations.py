@@ -64,9 +64,12 @@ def begin(
                    (generation, as_of, status, started_at, data_to, stale_reason, run_id, sources,
                     model_as_of)
                SELECT coalesce(max(generation), 0) + 1, %s, 'building', now(), %s, %s, %s, %s,
-                      (SELECT min(as_of) FROM ops.model_version WHERE champion)
+                      (SELECT min(of_model.as_of) FROM (
+                           SELECT DISTINCT ON (model) as_of FROM ops.model_version
+                           WHERE decision = 'promoted' AND as_of <= %s
+                           ORDER BY model, champion DESC, as_of DESC) AS of_model)
                FROM ops.generation RETURNING generation""",
-                [as_of, data_to, stale_reason, run_id, sources],
+                [as_of, data_to, stale_reason, run_id, sources, as_of],
             ).fetchone()
         )
     assert row is not None  # noqa: S101  RETURNING gives the row

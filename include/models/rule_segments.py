@@ -4,16 +4,14 @@ What a rule may say is judged as that of an audience is; but it reads the column
 only, so that it is made with the learned segments and a misspelt column is found before.
 """
 
-from collections import Counter
 from datetime import date
 from functools import cache
 from pathlib import Path
 
 import pandas as pd
-import yaml
-from pydantic import Field, TypeAdapter, ValidationError, field_validator
+from pydantic import Field, field_validator
 
-from include import audiences, contracts, duck
+from include import audiences, contracts, duck, listed
 from include.domains import Strict
 from include.errors import ConfigError
 
@@ -62,22 +60,7 @@ def load(file: Path = FILE) -> tuple[RuleSegment, ...]:
     ConfigError
         Naming the place and the key that cannot be used.
     """
-    try:
-        raw = yaml.load(file.read_bytes(), Loader=yaml.CSafeLoader) or []
-        found = TypeAdapter(tuple[RuleSegment, ...]).validate_python(raw)
-    except yaml.YAMLError as error:
-        said = " ".join(str(error).split())
-        raise ConfigError(f"{file.name}: not YAML: {said}; {HELP}") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        place, *keys = first["loc"] or ("",)
-        where = ".".join(map(str, [f"segment {place}", *keys]))
-        said = first["msg"].removeprefix("Value error, ")
-        raise ConfigError(f"{file.name}: {where}: {said}; {HELP}") from error
-    counts = Counter(segment.name for segment in found)
-    if twice := [name for name, count in counts.items() if count > 1]:
-        raise ConfigError(f"{file.name}: {twice[0]}: stands there twice; give one another name")
-    return found
+    return listed.read(file, RuleSegment, what="segment", advice=HELP)
 
 
 def members(

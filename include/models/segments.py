@@ -162,7 +162,7 @@ def _requirements(values: pd.DataFrame, segments: int) -> list[Requirement]:
 
 
 def _default_algorithm() -> str:
-    return str(getattr(domains.load().segments, "algorithm", "kmeans"))
+    return domains.load().segments.algorithm
 
 
 def _card(folder: Path, values: pd.DataFrame, wanted: Wanted) -> dict[str, Any]:

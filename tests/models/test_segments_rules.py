@@ -73,7 +73,7 @@ def test_a_customer_is_in_every_segment_whose_rule_holds(warehouse, tmp_path, mo
 def test_a_rule_that_does_more_than_ask_a_profile_is_refused(tmp_path, rule, said):
     with pytest.raises(ConfigError) as refused:
         rule_segments.load(file(tmp_path, rule))
-    assert str(refused.value).startswith("segments.yaml: segment 0.rule: ")
+    assert str(refused.value).startswith("segments.yaml: mine.rule: ")
     assert said in str(refused.value)
 
 
