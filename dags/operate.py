@@ -6,6 +6,7 @@ from house import DAG, begin
 from include import sources
 from include.sources import ENTITIES
 
+CHAMPION = Asset("champion")
 MENDED = AssetAlias("mended")
 """Stands for `landing_<source>` of each source whose rows a form changed."""
 ON = sources.switched_on()
@@ -213,7 +214,50 @@ def review():
     decide()
 
 
+@dag(
+    schedule=None,
+    params={
+        "model": Param(
+            type="string",
+            title="Model",
+            description="As `bi.model_run` names it: churn, purchase, segment, value, recommend …",
+        ),
+        "version": Param(
+            None,
+            type=["null", "string"],
+            title="Version",
+            description="Empty: the one that was in use before the champion.",
+        ),
+    },
+    tags=["operate"],
+    **DAG,
+)
+def champion():
+    """Use another version of a model: go back to an earlier one, or say yes to one that asks for
+    a person. `bi.model_run` lists the versions, what was decided of each and why; one that the gate
+    refused cannot be chosen. A publish follows. It stays in use until a challenger really beats it.
+    """
+
+    @task(outlets=[CHAMPION])
+    def choose(dag_run, params, outlet_events) -> str:
+        from include import ledger, warehouse
+        from include.models.choose import choose
+
+        run_id = f"{dag_run.dag_id}/{dag_run.run_id}"
+        with ledger.step(run_id) as db:
+            warehouse.deploy(db)
+            ledger.begin(db, run_id)
+            by = f"{dag_run.triggering_user_name or 'unknown'}, {run_id}"
+            version = choose(db, params["model"], params["version"], by=by, run_id=run_id)
+            ledger.finish(db, run_id)
+        outlet_events[CHAMPION].extra = {"version": version}
+        return version
+
+    choose()
+
+
 replay()
 backfill()
 rollback()
 review()
+champion()

@@ -1,8 +1,9 @@
 """Fit every model on dated profiles and keep it if it beats the champion; weekly, or on demand.
 
 Models learn on past days and are tested on a later one. What was decided and why stands in
-`bi.model_run` and `bi.model_readiness`; a model that is not better than the naive baseline is not
-published. Retraining on the same data is the same version.
+`bi.model_run` and `bi.model_readiness`; a model that is not really better than the obvious is not
+published, and one that asks for a person waits for the form `champion`. Retraining on the same data
+is the same version.
 """
 
 from airflow.sdk import Asset, Param, dag, task
@@ -48,10 +49,13 @@ def train():
         return {"run_id": run_id, "as_of": str(day), "folder": folder}
 
     @task
-    def models() -> list[str]:
-        from include.models import MODELS
+    def models(run: dict[str, str]) -> list[str]:
+        from datetime import date
 
-        return list(MODELS)
+        from include import snapshot
+        from include.models import wanted
+
+        return wanted(snapshot.local(run["folder"]), date.fromisoformat(run["as_of"]))
 
     @task(multiple_outputs=False, map_index_template="{{ model }}")
     def fit(run: dict[str, str], model: str) -> dict[str, str]:
@@ -59,22 +63,13 @@ def train():
 
         from airflow.sdk import get_current_context
 
-        from include import domains, ledger, snapshot
+        from include import ledger, snapshot
         from include.models.train import train
 
         get_current_context()["model"] = model
         day, folder = date.fromisoformat(run["as_of"]), snapshot.local(run["folder"])
-        wanted = domains.load().models
         with ledger.step(run["run_id"]) as db:
-            return train(
-                db,
-                folder,
-                model,
-                as_of=day,
-                run_id=run["run_id"],
-                algorithm=wanted.algorithm,
-                compared=wanted.compare,
-            )
+            return train(db, folder, model, as_of=day, run_id=run["run_id"])
 
     @task(multiple_outputs=False)
     def fit_segments(run: dict[str, str], params) -> dict[str, str]:
@@ -122,9 +117,7 @@ def train():
         outlet_events[CHAMPION].extra = {"as_of": run["as_of"]}
 
     run = begin()
-    names = models()
-    run >> names
-    fitted = fit.partial(run=run).expand(model=names)
+    fitted = fit.partial(run=run).expand(model=models(run))
     [fitted, fit_segments(run), fit_value(run), fit_recommend(run)] >> finish(run)
 
 

@@ -39,6 +39,7 @@ class Column:
     in_history: bool = True  # false where the calendar alone moves it, day by day
     in_bi: bool = True
     collation: str | None = None
+    sensitive: bool = False  # no feature of a model unless the domain says why
 
 
 @dataclass(frozen=True)
@@ -118,6 +119,7 @@ def _column(raw: dict[str, Any], shift: int) -> Column:
         default=own.get("default"),
         in_history=own.get("history", True),
         in_bi=own.get("bi", True),
+        sensitive=own.get("sensitive", False),
     )
 
 

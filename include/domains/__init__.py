@@ -7,7 +7,7 @@
 import os
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
@@ -116,11 +116,33 @@ class Guards(Strict):
         return {**cls.model_fields["most_change_percent"].default, **given}
 
 
+class Fairness(Strict):
+    """How far a score may favour one group of people before a person is asked."""
+
+    selected_share: float = Field(default=0.2, gt=0, lt=1)  # the highest scores: who is contacted
+    demographic_parity: float | None = Field(default=0.2, ge=0, le=1)  # null: never asks
+    equalised_odds: float | None = Field(default=0.2, ge=0, le=1)
+    used: dict[str, Annotated[str, Field(min_length=10)]] = {}  # sensitive column -> why it is used
+
+
+class Asks(Strict):
+    """From which limits on a person is asked before a version that beats the others is used."""
+
+    psi: float = Field(default=0.25, gt=0)  # of the scores, from the test day to today
+    calibration_error: float = Field(default=0.1, gt=0, le=1)
+    rows_percent: float = Field(default=50, ge=0)  # of those the champion learned from, at least
+    too_good: tuple[str, ...] = ()  # features that may foretell nearly everything on their own
+
+
 class Models(Strict):
     """How scores are learned."""
 
     algorithm: Literal["logistic", "logistic_descent", "boosting"] = "logistic"  # exact reasons
     compare: bool = False  # measure all of them at each training
+    trials: int = Field(default=0, ge=0, le=100)  # of a search; 0: the algorithm's own parameters
+    needs: int = Field(default=3, ge=0, le=20)  # categories that have a model of their own
+    asks: Asks = Asks()
+    reasons_share: float = Field(default=0.2, gt=0, le=1)  # of the eligible, the highest scores
 
 
 class Domain(Strict):
@@ -139,6 +161,7 @@ class Domain(Strict):
     identity: Identity = Identity()
     guards: Guards = Guards()
     models: Models = Models()
+    fairness: Fairness = Fairness()
 
     @field_validator("time_zone")
     @classmethod

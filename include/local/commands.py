@@ -37,6 +37,11 @@ def replay() -> None:
     inprocess.run(state.home(), Console(), "replay")
 
 
+def rollback() -> None:
+    """Point BI at an earlier generation, or use an earlier version of the model MODEL."""
+    inprocess.run(state.home(), Console(), "rollback")
+
+
 def match() -> None:
     """Find out which records of some files are one person."""
     from include.local import match as outside  # splink takes a second to load
@@ -187,6 +192,7 @@ COMMANDS: dict[str, Callable[[], None]] = {
     "run": run,
     "reconcile": reconcile,
     "replay": replay,
+    "rollback": rollback,
     "portrait": draw,
     "match": match,
     "score-table": judge_table,

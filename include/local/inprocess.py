@@ -1,5 +1,5 @@
 """``make run``: the same DAGs in order in this process, without scheduler and UI; so do
-``make reconcile`` and ``make replay``.
+``make reconcile``, ``make replay`` and ``make rollback``.
 
 They keep their runs in a metadata database of their own: a scheduler that runs beside would take
 the tasks of these runs for its own. What the tasks say goes to ``log/run.log``.
@@ -26,6 +26,7 @@ STAGES = {
     "run": ("ingest", "profile", "train", "publish"),
     "reconcile": ("reconcile",),
     "replay": ("replay",),
+    "rollback": ("rollback", "champion"),  # of BI; with MODEL, of a model
 }
 """Command -> its stages: one DAG, or one a source."""
 BY_SOURCE = {"ingest", "reconcile"}
@@ -40,6 +41,7 @@ class Order:
     sources: str
     stages: tuple[str, ...]
     guard: str = "keep"  # what to do when counts jump
+    form: dict[str, Any] = field(default_factory=dict)  # what a form is filled with
 
     @classmethod
     def read(cls, environment: dict[str, str], command: str = "run") -> "Order":
@@ -55,6 +57,9 @@ class Order:
         if only and only not in stages:
             raise InputError(f"ONLY={only}: must be one of {', '.join(stages)}; give one or none")
         stages = (only,) if only else stages
+        form: dict[str, Any] = {}
+        if command == "rollback":
+            stages, form = _back(environment)
         zone = domains.load().time_zone
         clock.as_of(datetime.now(UTC), given=as_of, newest_order=None, time_zone=zone)
         wanted = environment.get("SOURCES") or environment.get("PORTRAIT_SOURCES") or ""
@@ -68,7 +73,17 @@ class Order:
         guard = environment.get("GUARD") or "keep"
         if guard not in GUARDS:
             raise InputError(f"GUARD={guard}: must be {' or '.join(GUARDS)}; give one or none")
-        return cls(as_of, " ".join(chosen), stages, guard)
+        return cls(as_of, " ".join(chosen), stages, guard, form)
+
+
+def _back(environment: dict[str, str]) -> tuple[tuple[str, ...], dict[str, Any]]:
+    """What goes back: the model of MODEL, to VERSION; or BI, to GENERATION."""
+    generation = environment.get("GENERATION") or None
+    if model := environment.get("MODEL"):
+        return ("champion",), {"model": model, "version": environment.get("VERSION") or None}
+    if generation and not generation.isdecimal():
+        raise InputError(f"GENERATION={generation}: must be a number; `ops.generation` has them")
+    return ("rollback",), {"generation": int(generation) if generation else None}
 
 
 @dataclass
@@ -210,7 +225,8 @@ def _test(dags: dict[str, Any], dag_id: str, order: Order) -> Result:
     for task in dag.tasks:
         task.on_failure_callback = [*(task.on_failure_callback or []), remember]
         task.retry_delay = timedelta(seconds=1)
-    conf = {"as_of": order.as_of} if order.as_of and "as_of" in dag.params else {}
+    conf: dict[str, Any] = {"as_of": order.as_of} if order.as_of and "as_of" in dag.params else {}
+    conf |= order.form
     if "guard" in dag.params:  # nobody is there to be asked
         conf["guard"] = order.guard
     outcome = dag.test(run_conf=conf)

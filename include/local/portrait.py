@@ -199,7 +199,7 @@ def _scores(rows: list[Row], value: Row | None) -> Table:
     table = _table("What comes next", "", "Likely", "Tenth", "Because")
     for row in rows:
         asked = f"{QUESTIONS.get(row['model'], row['model'])} within {row['horizon_days']} days"
-        reasons = [row[f"reason_{place}"] for place in (1, 2, 3) if row[f"reason_{place}"]]
+        reasons = [row[f"reason_{place}"] for place in (1, 2, 3) if row[f"reason_{place}"]] or ["–"]
         if row["score"] is None:
             _add(table, asked, "–", "–", row["ineligible_reason"])
         else:

@@ -17,7 +17,7 @@ from include.models.base import fitted_features, matrix, single_thread
 from include.models.groupings import Numbers
 from include.models.registry import Champion, Connection
 from include.models.rfm import PROSPECT, dominant, rfm
-from include.models.train import outdated
+from include.models.in_use import outdated
 
 log = logging.getLogger(__name__)
 

@@ -1,9 +1,10 @@
 """What every per-customer score has in common: the promise, the algorithms, the features."""
 
+import math
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self
@@ -17,9 +18,11 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from threadpoolctl import threadpool_limits
 
 from include import domains, profile
+from include.contracts import Column
 from include.domains import Domain
-from include.errors import InputError, NotFittedError
+from include.errors import ConfigError, NotFittedError
 from include.models.algorithms import ALGORITHMS as ALGORITHMS
+from include.models.algorithms import made
 from include.models.fill import GroupMedian, Interpolated
 
 NUMERIC = ("smallint", "integer", "bigint", "real", "double precision", "numeric")
@@ -29,9 +32,17 @@ DIGITS = 6  # what differs beyond is noise of summation, and must not make anoth
 class Model(Protocol):
     """Learns from dated profiles, gives one score a customer. Have these members; inherit none."""
 
-    name: ClassVar[str]  # also its key in bi.customer_score: never change it
     algorithm: str
     pipeline: Pipeline | None  # None until fitted; the only part that is stored
+    parameters: dict[str, Any]  # of the algorithm, instead of its own; see algorithms.SPACES
+    own_features: ClassVar[tuple[Column, ...]]  # beside those of the profile
+
+    @property
+    def name(self) -> str:
+        """Also its key in bi.customer_score: never change it."""
+
+    def own(self, folder: Path, customers: pd.Index, as_of: date) -> pd.DataFrame:
+        """Return ``own_features`` as known on a day, float64, on ``customers``."""
 
     def horizon_days(self, domain: Domain) -> int:
         """Return how far the score looks from as_of on."""
@@ -53,18 +64,66 @@ class Model(Protocol):
 
 
 def features() -> list[str]:
-    """The profile's numeric columns: a new feature takes part as soon as its contract is there."""
+    """The profile's numeric columns: a new feature takes part as soon as its contract is there.
+
+    One that the contract calls sensitive takes part only if the domain says why.
+    """
+    kept_out = _kept_out()
     return [
         column.name
         for column in profile.features()
-        if column.type.partition("(")[0] in NUMERIC and column.missing != "null"
+        if column.type.partition("(")[0] in NUMERIC
+        and column.missing != "null"
+        and column.name not in kept_out
     ]
 
 
+def dated(model: Model, profiles: pd.DataFrame, folder: Path, as_of: date) -> pd.DataFrame:
+    """The profiles of a day with what the model adds to them."""
+    return profiles.join(model.own(folder, profiles.index, as_of))
+
+
 def groups() -> list[str]:
-    """The columns that say whose median or line stands in for a missing value, but no features."""
-    named = [_rule(column.missing)[1] for column in profile.features()]
-    return sorted({name for name in named if name} - set(features()))
+    """The columns that say whose median or line stands in for a missing value, but no features.
+
+    Raises
+    ------
+    ConfigError
+        If one is sensitive and the domain does not say why it is used: what is filled in would
+        tell models of it.
+    """
+    named = {column.name: _rule(column.missing)[1] for column in profile.features()}
+    kept_out = _kept_out()
+    for name, by in named.items():
+        if by in kept_out:
+            raise ConfigError(
+                f"contracts/mart/customer_profile.yaml: {name}: missing: by {by}, which is "
+                f"sensitive; give another rule, or fairness.used.{by} of the domain with a reason"
+            )
+    return sorted({by for by in named.values() if by} - set(features()))
+
+
+def _kept_out() -> set[str]:
+    """The sensitive columns for whose use the domain gives no reason."""
+    sensitive = {column.name for column in profile.features() if column.sensitive}
+    return sensitive - domains.load().fairness.used.keys()
+
+
+def sensitive_used() -> dict[str, str]:
+    """The sensitive columns that take part all the same, with the domain's reasons.
+
+    Raises
+    ------
+    ConfigError
+        If the domain gives a reason for a column that is not sensitive, or that cannot take part.
+    """
+    domain = domains.load()
+    known = {column.name for column in profile.features() if column.sensitive}
+    part = {*features(), *groups()}
+    for name in sorted(domain.fairness.used.keys() - (known & part)):
+        why = "neither a number nor what fills a gap" if name in known else "no sensitive column"
+        raise ConfigError(f"{domain.name}.yaml: fairness.used.{name}: {why}; take it out")
+    return dict(sorted(domain.fairness.used.items()))
 
 
 def left_out() -> list[str]:
@@ -148,17 +207,26 @@ class Classifier:
 
     algorithm: str = "logistic"
     pipeline: Pipeline | None = None
+    parameters: dict[str, Any] = field(default_factory=dict)
     name: ClassVar[str]
+    own_features: ClassVar[tuple[Column, ...]] = ()
+
+    def own(
+        self,
+        folder: Path,  # noqa: ARG002
+        customers: pd.Index,
+        as_of: date,  # noqa: ARG002
+    ) -> pd.DataFrame:
+        """Return what the question asks for and no profile says: nothing, most often."""
+        return pd.DataFrame(index=customers)
 
     def fit(self, profiles: pd.DataFrame, labels: pd.Series, *, seed: int) -> Self:
         """Learn from one row a customer and as_of, and labels of 0 and 1 on the same index."""
-        if self.algorithm not in ALGORITHMS:
-            known = ", ".join(ALGORITHMS)
-            raise InputError(f"{self.name}: no algorithm {self.algorithm!r}; known: {known}")
-        names = [name for name in [*features(), *groups()] if name in profiles]
+        steps = made(self.algorithm, seed, self.parameters)
+        added = [column.name for column in self.own_features]
+        names = [name for name in [*features(), *groups(), *added] if name in profiles]
         values = matrix(profiles, names)
         with learning():
-            steps: Any = ALGORITHMS[self.algorithm](seed)
             self.pipeline = make_pipeline(imputer(names), *(step for _, step in steps.steps))
             self.pipeline.fit(values, labels.to_numpy())
         return self
@@ -173,6 +241,12 @@ class Classifier:
         with single_thread():
             probability = self.pipeline.predict_proba(values)[:, 1]
         return pd.Series(probability, index=profiles.index, name=self.name)
+
+
+def highest(scores: pd.Series, share: float) -> pd.Series:
+    """Which scores are among the highest ``share`` of them; those equal to the last one too."""
+    most = math.ceil(round(share * len(scores), DIGITS))
+    return scores.rank(method="min", ascending=False) <= most
 
 
 def rank(scores: pd.Series) -> pd.DataFrame:

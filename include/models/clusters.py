@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.sparse.csgraph import connected_components
+from scipy.stats import spearmanr
 from sklearn.impute import SimpleImputer
 from sklearn.metrics import adjusted_rand_score, silhouette_score
 from sklearn.pipeline import Pipeline, make_pipeline
@@ -15,6 +17,8 @@ from include.models.groupings import Labels, Maker, Numbers
 SAMPLE = 10_000  # customers that the curve is drawn from
 SILHOUETTE = 2_000  # of them; its cost grows with the square
 HALVES = 5
+SHUFFLES = 20
+ALIKE = 0.95  # rank correlation from which on two features say the same
 STABLE = 0.8  # adjusted Rand index between fits on random halves
 
 
@@ -105,19 +109,37 @@ def stability(points: Numbers, labels: Labels, make: Maker, seed: int) -> float:
     return float(np.mean(agreement))
 
 
-def structure(points: Numbers, make: Maker, *, seed: int) -> tuple[float, float]:
-    """Silhouette of the segments, and of the same values shuffled column by column.
+def structure(points: Numbers, make: Maker, *, seed: int) -> tuple[float, Numbers]:
+    """Silhouette of the segments, and those of the same values shuffled, of shape (SHUFFLES,).
 
     Shuffling keeps each feature and breaks what they have in common: segments that are no clearer
-    than that only cut single features into pieces.
+    than that only cut single features into pieces. Features that say the same (``ALIKE``) are
+    shuffled together, else they would count as something in common.
     """
-    draw = np.random.default_rng(seed)
-    shuffled = np.column_stack([draw.permutation(column) for column in points.T])
-    figures = []
-    for given in (points, shuffled):
-        labels = make(given, seed=seed).predict(given)
-        figures.append(silhouette(given, labels, seed) or 0.0)
-    return figures[0], figures[1]
+    points = points[:: -(-len(points) // SILHOUETTE)]
+    blocks = _alike(points)
+    shuffled = np.zeros(SHUFFLES)
+    for number in range(SHUFFLES):
+        draw = np.random.default_rng([seed, number])
+        given = points.copy()
+        for block in np.unique(blocks):
+            given[:, blocks == block] = draw.permutation(points[:, blocks == block])
+        shuffled[number] = _clear(given, make, seed)
+    return _clear(points, make, seed), shuffled
+
+
+def _clear(points: Numbers, make: Maker, seed: int) -> float:
+    return silhouette(points, make(points, seed=seed).predict(points), seed) or 0.0
+
+
+def _alike(points: Numbers) -> Labels:
+    """The number of each feature's block: those of a block say the same, directly or in a chain."""
+    ranks = np.atleast_2d(spearmanr(points).statistic) if points.shape[1] > 2 else None
+    if ranks is None:  # of two columns scipy gives one number
+        both = spearmanr(*points.T).statistic if points.shape[1] == 2 else 1.0
+        ranks = np.array([[1.0, both], [both, 1.0]])[: points.shape[1], : points.shape[1]]
+    _, blocks = connected_components(np.abs(np.nan_to_num(ranks)) >= ALIKE, directed=False)
+    return np.asarray(blocks, dtype="int64")
 
 
 def choose(points: list[Point], fewest: int) -> Choice:

@@ -40,7 +40,7 @@ def compare(
     Metrics of the split ``compared``, the slice ``algorithm=<name>``; none where an
     answer is too rare in what was drawn.
     """
-    learned, judged = _drawn(*past, seed), _drawn(*later, seed)
+    learned, judged = drawn(*past, seed), drawn(*later, seed)
     rarest = min(int(each.value_counts().min()) for _, each in (learned, judged))
     if rarest < FEWEST:
         log.info("not compared: %d of an answer are too few, %d are needed", rarest, FEWEST)
@@ -62,8 +62,8 @@ def compare(
     return found
 
 
-def _drawn(profiles: pd.DataFrame, labels: pd.Series, seed: int) -> tuple[pd.DataFrame, pd.Series]:
-    """At most ``MOST_ROWS`` rows in their order."""
+def drawn(profiles: pd.DataFrame, labels: pd.Series, seed: int) -> tuple[pd.DataFrame, pd.Series]:
+    """At most ``MOST_ROWS`` rows in their order, with both answers in their share."""
     if len(labels) <= MOST_ROWS:
         return profiles, labels
     rows, _ = train_test_split(

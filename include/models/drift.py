@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from include import profile
-from include.models import MODELS, files, registry
+from include import models, profile
+from include.models import files, registry
 from include.models.registry import Connection
 
 BINS = 10
@@ -59,10 +59,10 @@ def psi(then: Reference, profiles: pd.DataFrame) -> dict[str, float]:
 def coverage(db: Connection, folder: Path, as_of: date, out: Path) -> Path:
     """Write ``<out>/profile_coverage.parquet``: a row a feature of the profile of a day.
 
-    PSI is against the newest day that the first champion of ``MODELS`` learned from.
+    PSI is against the newest day that the first champion of the models wanted learned from.
     """
     profiles = profile.frame(folder, as_of)
-    version, card = _learned_from(db, as_of)
+    version, card = _learned_from(db, models.wanted(folder, as_of), as_of)
     moved = psi(card.get("features", {}), profiles)
     rows = [
         {
@@ -78,8 +78,10 @@ def coverage(db: Connection, folder: Path, as_of: date, out: Path) -> Path:
     return files.write(pd.DataFrame(rows), "mart.profile_coverage", out)
 
 
-def _learned_from(db: Connection, as_of: date) -> tuple[str | None, dict[str, Any]]:
-    for name in MODELS:
+def _learned_from(
+    db: Connection, names: list[str], as_of: date
+) -> tuple[str | None, dict[str, Any]]:
+    for name in names:
         champion = registry.champion(db, name, as_of=as_of)
         if champion is not None and "reference" in champion.card:
             return champion.model_version, champion.card["reference"]

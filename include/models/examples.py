@@ -10,7 +10,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from include import profile
-from include.models.base import Model, features, groups, ordinary
+from include.models import fairness
+from include.models.base import Model, dated, features, groups, ordinary
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,9 @@ class Examples:
     profiles: pd.DataFrame  # index (as_of, customer_id)
     labels: pd.Series
     noise: dict[str, int] = field(default_factory=dict)  # flag -> rows that are left out
+    people: pd.DataFrame = field(
+        default_factory=pd.DataFrame
+    )  # fairness.GROUPS, never learned from
 
     @property
     def positives(self) -> int:
@@ -32,7 +36,8 @@ class Examples:
 
     def only(self, rows: npt.NDArray[np.bool_]) -> "Examples":
         """The rows that are marked."""
-        return replace(self, profiles=self.profiles[rows], labels=self.labels[rows])
+        people = self.people[rows] if len(self.people) else self.people
+        return replace(self, profiles=self.profiles[rows], labels=self.labels[rows], people=people)
 
     @property
     def rarest(self) -> int:
@@ -49,20 +54,22 @@ def examples(
     staff's own orders are foreseen. Where there are more rows, each day gives the same number,
     drawn at random.
     """
-    profiles, answers, noise = {}, {}, Counter[str]()
+    profiles, answers, people, noise = {}, {}, {}, Counter[str]()
+    columns = [*features(), *groups(), *(column.name for column in model.own_features)]
     for day in dates:
-        dated = profile.frame(folder, day)
-        dated, counts = ordinary(dated[model.ineligible(dated).isna()])
+        known = dated(model, profile.frame(folder, day), folder, day)
+        known, counts = ordinary(known[model.ineligible(known).isna()])
         noise.update(counts)
-        dated = dated[[*features(), *groups()]].sort_index()
+        known = known[list(dict.fromkeys([*columns, *fairness.GROUPS]))].sort_index()
         share = most // len(dates)
-        if len(dated) > share:
-            drawn = np.random.default_rng(seed).choice(len(dated), share, replace=False)
-            dated = dated.iloc[np.sort(drawn)]
-        profiles[day] = dated
-        answers[day] = model.labels(folder, dated.index, day, horizon_days)
+        if len(known) > share:
+            drawn = np.random.default_rng(seed).choice(len(known), share, replace=False)
+            known = known.iloc[np.sort(drawn)]
+        profiles[day], people[day] = known[columns], known[list(fairness.GROUPS)]
+        answers[day] = model.labels(folder, known.index, day, horizon_days)
     names = ["as_of", "customer_id"]
     if not dates:
-        empty = pd.DataFrame(columns=[*features(), *groups()], dtype="float64")
+        empty = pd.DataFrame(columns=columns, dtype="float64")
         return Examples(empty, pd.Series(dtype="int64"))
-    return Examples(pd.concat(profiles, names=names), pd.concat(answers, names=names), dict(noise))
+    of_all = [pd.concat(each, names=names) for each in (profiles, answers, people)]
+    return Examples(of_all[0], of_all[1], dict(noise), of_all[2])

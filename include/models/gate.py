@@ -1,9 +1,23 @@
-"""The one gate: a challenger is used only if it beats the obvious and the champion, later on."""
+"""The one gate: a challenger is used only if it is really better than the obvious and the champion.
 
+All rivals are measured on the same later date. How far a difference may be chance is told by the
+bootstrap (Efron 1979): the customers of that date are drawn again and again, with the same draws
+for every rival, and a difference is real when the 95 % interval of it lies above zero.
+"""
+
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-Verdict = Literal["promoted", "rejected", "not_ready"]
+import numpy as np
+import numpy.typing as npt
+
+Verdict = Literal["promoted", "rejected", "not_ready", "asks"]
+Numbers = npt.NDArray[np.float64]
+Statistic = Callable[[Numbers], float]  # of how often each customer was drawn
+
+DRAWS = 400
+TAILS = (2.5, 97.5)  # percent
 
 
 @dataclass(frozen=True)
@@ -29,6 +43,29 @@ class Requirement:
         return max(0.0, self.needed - self.found)
 
 
+@dataclass(frozen=True)
+class Measured:
+    """One figure of one rival: on the later date, and on each redrawn set of its customers."""
+
+    value: float
+    draws: Numbers
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Between what 95 % of the draws lie."""
+        low, high = np.percentile(self.draws, TAILS)
+        return float(low), float(high)
+
+    @classmethod
+    def fixed(cls, value: float) -> "Measured":
+        """A figure that does not depend on who is drawn."""
+        return cls(value, np.full(DRAWS, value))
+
+    def less(self, other: "Measured") -> "Measured":
+        """By how much this figure is above that of ``other``, draw by draw."""
+        return Measured(self.value - other.value, self.draws - other.draws)
+
+
 def readiness(requirements: list[Requirement]) -> Decision | None:
     """A refusal that names every shortfall, or None when all is there."""
     short = [
@@ -39,40 +76,94 @@ def readiness(requirements: list[Requirement]) -> Decision | None:
     return Decision(False, "not_ready", "; ".join(short)) if short else None
 
 
-def decide(
-    challenger: float,
-    champion: float | None,
-    baseline: float,
-    *,
-    higher_is_better: bool = True,
-    margin: float = 0.0,
-) -> Decision:
-    """Compare one figure of three rivals, all measured on the same later date.
+def measured(statistics: dict[str, Statistic], rows: int, *, seed: int) -> dict[str, Measured]:
+    """Each rival's figure, and the same on ``DRAWS`` redrawn sets of the rows.
 
     Parameters
     ----------
-    challenger, baseline : figures of the new model and of the obvious alternative.
-    champion : figure of the model in use, or None when there is none that can be compared.
-    higher_is_better : False for errors.
-    margin : by how much both must be beaten; an equal figure never suffices.
-
-    >>> decide(0.81, 0.80, 0.75).reason
-    'beats the champion (0.8100 against 0.8000) and the baseline (0.7500)'
+    statistics : by rival; given how often each row counts (floats of shape (rows,)), its figure.
+    rows : of the later date, one a customer.
     """
-    sign = 1.0 if higher_is_better else -1.0
+    draw, even = np.random.default_rng(seed), np.ones(rows)
+    found: dict[str, list[float]] = {name: [] for name in statistics}
+    for _ in range(DRAWS):
+        weights = np.bincount(draw.integers(0, rows, rows), minlength=rows).astype("float64")
+        for name, statistic in statistics.items():
+            found[name].append(statistic(weights))
+    return {
+        name: Measured(statistic(even), np.array(found[name]))
+        for name, statistic in statistics.items()
+    }
 
-    def beats(other: float) -> bool:
-        return sign * (challenger - other) > margin
 
-    by = f" by more than {margin:g}" if margin else ""
-    if not beats(baseline):
-        reason = f"does not beat the baseline{by} ({challenger:.4f} against {baseline:.4f})"
-        return Decision(False, "rejected", reason)
-    if champion is None:
-        reason = f"beats the baseline ({challenger:.4f} against {baseline:.4f}); no champion yet"
-        return Decision(True, "promoted", reason)
-    figures = f"({challenger:.4f} against {champion:.4f})"
-    if not beats(champion):
-        return Decision(False, "rejected", f"does not beat the champion{by} {figures}")
-    reason = f"beats the champion {figures} and the baseline ({baseline:.4f})"
-    return Decision(True, "promoted", reason)
+def ranking(labels: npt.ArrayLike, scores: npt.ArrayLike) -> Statistic:
+    """The area under the ROC curve as a statistic; one half where only one answer was drawn."""
+    said = np.asarray(scores, dtype="float64")
+    order = np.argsort(said, kind="stable")
+    yes = np.asarray(labels, dtype="float64")[order]
+    starts = np.flatnonzero(np.diff(said[order], prepend=-np.inf))
+
+    def auc(weights: Numbers) -> float:
+        drawn = weights[order]
+        positives = np.add.reduceat(drawn * yes, starts)
+        negatives = np.add.reduceat(drawn * (1 - yes), starts)
+        below = np.cumsum(negatives) - negatives / 2  # a tie is half a win
+        pairs = float(positives.sum() * negatives.sum())
+        return float(positives @ below) / pairs if pairs else 0.5
+
+    return auc
+
+
+def mean(values: npt.ArrayLike) -> Statistic:
+    """The mean of one value a customer as a statistic."""
+    given = np.asarray(values, dtype="float64")
+    return lambda weights: float(weights @ given / weights.sum())
+
+
+def error(foreseen: npt.ArrayLike, actual: npt.ArrayLike) -> Statistic:
+    """The root of the mean squared error as a statistic."""
+    squares = mean((np.asarray(foreseen, "float64") - np.asarray(actual, "float64")) ** 2)
+    return lambda weights: float(np.sqrt(squares(weights)))
+
+
+def decide(
+    challenger: Measured,
+    champion: Measured | None,
+    baselines: dict[str, Measured],
+    *,
+    higher_is_better: bool = True,
+    worn: str | None = None,
+) -> Decision:
+    """Compare one figure of several rivals, all measured on the same later date.
+
+    Parameters
+    ----------
+    challenger, champion : the new model, and the one in use; None when none can be compared.
+    baselines : the obvious alternatives by name; each must be beaten.
+    higher_is_better : False for errors.
+    worn : why the champion should go, in words; then it is enough not to be really worse.
+    """
+    rivals = {f"the baseline {name}": each for name, each in baselines.items()}
+    if champion is not None:
+        rivals["the champion"] = champion
+    said = []
+    for name, rival in rivals.items():
+        better = challenger.less(rival) if higher_is_better else rival.less(challenger)
+        low, high = better.interval
+        figures = f"({challenger.value:.4g} against {rival.value:.4g}; "
+        figures += f"better by {low:+.4f} to {high:+.4f})"
+        if low > 0:
+            said.append(f"beats {name} {figures}")
+        elif rival is champion and worn and high >= 0:
+            said.append(f"takes the place of {name} {figures}: {worn}")
+        else:
+            return Decision(False, "rejected", f"does not really beat {name} {figures}")
+    reason = " and ".join(said)
+    return Decision(True, "promoted", reason + ("" if champion else "; no champion yet"))
+
+
+def asked(said: Decision, concerns: list[str]) -> Decision:
+    """A promotion that a person has to confirm, where there is something to look at first."""
+    if not said.promoted or not concerns:
+        return said
+    return Decision(False, "asks", f"a person decides: {'; '.join(concerns)}; it {said.reason}")

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from statistics import NormalDist
+from typing import Any
 
 import pandas as pd
 
@@ -194,6 +195,20 @@ def tenths(scores: pd.Series, answers: pd.Series) -> list[Tenth]:
         Tenth(int(decile), float(rows["score"].mean()), len(rows), int(rows["answer"].sum()))
         for decile, rows in frame.groupby(rank(scores)["decile"])
     ]
+
+
+def record_backtest(
+    db: Connection, card: dict[str, Any], model: str, model_version: str, *, run_id: str
+) -> None:
+    """Write the outcome of a version's own test day, which its card keeps."""
+    made_of = card["made_of"]["parameters"]
+    said = Foreseen(
+        model,
+        date.fromisoformat(card["reference"]["as_of"]),
+        model_version,
+        made_of["horizon_days"],
+    )
+    record(db, said, "backtest", [Tenth(**each) for each in card["tenths"]], run_id=run_id)
 
 
 def record(db: Connection, said: Foreseen, origin: str, found: list[Tenth], *, run_id: str) -> None:

@@ -35,11 +35,13 @@ SMALLEST = 1e-9  # a contribution below this moves nothing
 def contributions(pipeline: Pipeline, profiles: pd.DataFrame) -> pd.DataFrame:
     """Log-odds that each feature adds, on the index of ``profiles``, a column a feature.
 
-    Without columns when the algorithm has no exact decomposition.
+    With the intercept of a linear model, or the average that trees start from, they add up to the
+    raw score: the log-odds before they are mended. Without columns when the algorithm has no exact
+    decomposition.
     """
     if profiles.empty:
         return pd.DataFrame(index=profiles.index)
-    return added(pipeline, matrix(profiles, fitted_features(pipeline)), _feature)
+    return added(pipeline, matrix(profiles, fitted_features(pipeline)), feature_of)
 
 
 def added(pipeline: Pipeline, values: pd.DataFrame, feature: Callable[[str], str]) -> pd.DataFrame:
@@ -60,7 +62,8 @@ def added(pipeline: Pipeline, values: pd.DataFrame, feature: Callable[[str], str
     return pd.DataFrame(total, index=values.index, columns=values.columns)
 
 
-def _feature(column: str) -> str:
+def feature_of(column: str) -> str:
+    """The feature that a column which the pipeline made tells of, or whose gaps it marks."""
     return column.removeprefix("missingindicator_")
 
 
@@ -79,9 +82,15 @@ def _terms(estimator: Any, values: Numbers) -> Numbers | None:
     return None
 
 
-def reasons(pipeline: Pipeline, profiles: pd.DataFrame) -> pd.DataFrame:
-    """The three features that say most about each score: reason_1 to reason_3, see ``ranked``."""
-    return worded(contributions(pipeline, profiles), partial(_said, profiles))
+def reasons(
+    pipeline: Pipeline, profiles: pd.DataFrame, own: tuple[Column, ...] = ()
+) -> pd.DataFrame:
+    """The three features that say most about each score: reason_1 to reason_3, see ``ranked``.
+
+    ``own`` says what the columns mean that no profile has.
+    """
+    contract = {column.name: column for column in (*profile.features(), *own)}
+    return worded(contributions(pipeline, profiles), partial(_said, contract, profiles))
 
 
 def worded(terms: pd.DataFrame, say: Callable[[str, Mask], Words]) -> pd.DataFrame:
@@ -125,12 +134,11 @@ def _words(
     return words
 
 
-def _said(profiles: pd.DataFrame, name: str, rows: Mask) -> Words:
+def _said(contract: dict[str, Column], profiles: pd.DataFrame, name: str, rows: Mask) -> Words:
     """A feature through its contract; texts are made once for each distinct value."""
-    contract = {column.name: column for column in profile.features()}[name]
     values = profiles[name].to_numpy(dtype="float64")[rows].round(2)
     distinct, place = np.unique(values, return_inverse=True)
-    said = np.array([stated(contract, value) for value in distinct], dtype="object")
+    said = np.array([stated(contract[name], value) for value in distinct], dtype="object")
     return np.asarray(said[place])
 
 

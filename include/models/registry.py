@@ -15,7 +15,7 @@ from typing import Any
 import psycopg
 from psycopg.types.json import Jsonb
 
-from include.models.gate import Decision, Requirement, Verdict
+from include.models.gate import Decision, Measured, Requirement, Verdict
 
 __all__ = [
     "Champion",
@@ -42,6 +42,21 @@ class Metric:
     slice: str
     value: float
     baseline: float | None
+
+
+def intervals(metric: str, found: dict[str, Measured], *, slice_: str = "all") -> list[Metric]:
+    """Between what the challenger's figure lies, and by how much it differs from each rival's."""
+    challenger = found["challenger"]
+    figures = {metric: challenger} | {
+        f"{metric}_above_{name.replace(' ', '_')}": challenger.less(rival)
+        for name, rival in found.items()
+        if rival is not challenger
+    }
+    return [
+        Metric("interval", f"{name}_{end}", slice_, value, None)
+        for name, figure in figures.items()
+        for end, value in zip(("low", "high"), figure.interval, strict=True)
+    ]
 
 
 @dataclass(frozen=True)
@@ -85,9 +100,7 @@ def record(db: Connection, run: ModelRun, *, run_id: str) -> bool:
     False, and nothing is written, when the version is there already.
     """
     with db.transaction():
-        db.execute(
-            "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"portrait.model.{run.model}"]
-        )
+        locked(db, run.model)
         if not _insert(db, run, run_id):
             return False
         _insert_metrics(db, run, run_id)
@@ -96,6 +109,11 @@ def record(db: Connection, run: ModelRun, *, run_id: str) -> bool:
             _crown(db, run)
     log.info("%s: %s, %s", run.model_version, run.decision, run.reason)
     return True
+
+
+def locked(db: Connection, model: str) -> None:
+    """Wait for whoever else records or chooses a version of the model; until the commit."""
+    db.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"portrait.model.{model}"])
 
 
 def _insert(db: Connection, run: ModelRun, run_id: str) -> bool:
@@ -162,7 +180,9 @@ def _insert_readiness(db: Connection, run: ModelRun, run_id: str) -> None:
 def _crown(db: Connection, run: ModelRun) -> None:
     """Mark the version, unless the champion is of a later day: that one stays in use."""
     db.execute(
-        """UPDATE ops.model_version SET champion = (model_version = %(version)s)
+        """UPDATE ops.model_version SET champion = (model_version = %(version)s),
+               in_use_since = CASE WHEN model_version = %(version)s THEN now()
+                                   ELSE in_use_since END
            WHERE model = %(model)s AND (champion OR model_version = %(version)s)
            AND NOT EXISTS (SELECT 1 FROM ops.model_version AS later
                WHERE later.model = %(model)s AND later.champion AND later.as_of > %(as_of)s)""",

@@ -24,11 +24,11 @@ from include.models import clusters, gate, groupings, keys, naming, registry, st
 from include.models.assign import NAME, assign
 from include.models.base import fitted_features, matrix, ordinary, single_thread
 from include.models.clusters import Choice, Point
-from include.models.gate import Decision, Requirement
+from include.models.gate import Decision, Measured, Requirement
 from include.models.groupings import Labels, Maker, Numbers
 from include.models.registry import Champion, Connection, Metric, ModelRun
 from include.models.rfm import dominant, rfm
-from include.models.train import libraries, outdated
+from include.models.in_use import libraries, outdated
 
 __all__ = ["assign", "train"]
 
@@ -257,22 +257,25 @@ def _judge(
 ) -> tuple[Decision, list[Metric]]:
     steady = next(point.stability or 0.0 for point in drawn if point.k == choice.k)
     clear, shuffled = clusters.structure(points, make, seed=seed)
+    chance = float(shuffled.mean())
     figures = [
-        Metric("test", "silhouette", "all", clear, shuffled),
+        Metric("test", "silhouette", "all", clear, chance),
         Metric("test", "stability", "all", steady, STEADY),
     ]
     if steady < STEADY:
         reason = f"stability {steady:.2f} of {choice.k} segments is under {STEADY}"
         return Decision(False, "rejected", reason), figures
-    said = gate.decide(clear, None, shuffled, margin=CLEARER)
+    said = gate.decide(
+        Measured(clear, np.full_like(shuffled, clear)),
+        None,
+        {"of shuffled values": Measured(chance + CLEARER, shuffled + CLEARER)},
+    )
     if not said.promoted:
         reason = (
-            f"silhouette {clear:.3f} is not clearly above {shuffled:.3f}, that of shuffled values"
+            f"silhouette {clear:.3f} is not clearly above that of shuffled values, {chance:.3f}"
         )
         return Decision(False, "rejected", reason), figures
-    reason = (
-        f"{choice.k} segments: {choice.reason}; silhouette {clear:.3f}, shuffled {shuffled:.3f}"
-    )
+    reason = f"{choice.k} segments: {choice.reason}; silhouette {clear:.3f}, shuffled {chance:.3f}"
     return Decision(True, "promoted", reason), figures
 
 

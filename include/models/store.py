@@ -10,11 +10,7 @@ import skops.io
 
 from include.errors import ConfigError
 
-CALIBRATED = (
-    "sklearn.calibration._CalibratedClassifier",
-    "sklearn.calibration._SigmoidCalibration",
-    "sklearn.model_selection._split.StratifiedKFold",
-)
+CALIBRATED = ("include.models.algorithms.Calibrated",)
 TREES = ("sklearn.tree._tree.Tree",)
 OF_ALGORITHM: dict[str, tuple[str, ...]] = {
     "logistic": (),
@@ -27,6 +23,11 @@ OF_ALGORITHM: dict[str, tuple[str, ...]] = {
         "collections.OrderedDict",
         "lightgbm.basic.Booster",
         "lightgbm.sklearn.LGBMClassifier",
+    ),
+    "boosting_amount": (
+        "collections.OrderedDict",
+        "lightgbm.basic.Booster",
+        "lightgbm.sklearn.LGBMRegressor",
     ),
     "network": ("sklearn.neural_network._stochastic_optimizers.AdamOptimizer",),
     "linear": (),

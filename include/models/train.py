@@ -1,4 +1,4 @@
-"""Fit a model on past days, test it on a later one, and keep it if it passes the gate.
+"""Train a model on past days, test it on a later one, and keep it if it passes the gate.
 
 Two fits are stored with a version. ``tested`` learned only from days whose label windows end
 before the test day: it was measured, and it stands for the version when a later challenger is
@@ -7,58 +7,52 @@ a later day it would have seen most of that day's answers.
 """
 
 import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from datetime import date, timedelta
+from dataclasses import asdict, dataclass, field, replace
+from datetime import date
 from functools import partial
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from include import domains, profile, snapshot
-from include.errors import InputError
-from include.models import MODELS, Model, calibration, drift, gate, labels, metrics, registry, store
-from include.models.base import (
-    features,
-    fitted_features,
-    left_out,
-    matrix,
+from include import domains, models, profile, snapshot
+from include.models import (
+    Model,
+    challenge,
+    drift,
+    fairness,
+    gate,
+    guards,
+    importance,
+    labels,
+    leaks,
+    registry,
 )
-from include.models.calibration import Mending
+from include.models.base import dated, features, groups, left_out, matrix
+from include.models.challenge import FEWEST, Make, Task
 from include.models.compare import compare
 from include.models.examples import Examples, examples
 from include.models.gate import Decision, Requirement
+from include.models.in_use import libraries
 from include.models.labels import Folds, Span
-from include.models.outcome import Foreseen, Tenth, record, tenths
-from include.models.registry import Champion, Connection, ModelRun
+from include.models.outcome import record_backtest, tenths
+from include.models.registry import Champion, Connection, Metric, ModelRun
 
 MOST_ROWS = 300_000  # learned from, over all days: more costs hours and memory, not accuracy
-FEWEST = 50  # of each answer, in the days learned from and again on the test day
-LIBRARIES = ("scikit-learn", "lightgbm", "numpy", "scipy", "pandas", "skops")
-FITTING = ("scikit-learn", "lightgbm")  # of another version, what they fitted is not loaded
 
 
 def train(
-    db: Connection,
-    folder: Path,
-    model_name: str,
-    *,
-    as_of: date,
-    run_id: str,
-    seed: int = 0,
-    algorithm: str = "logistic",
-    compared: bool = False,
+    db: Connection, folder: Path, model_name: str, *, as_of: date, run_id: str, seed: int = 0
 ) -> dict[str, Any]:
     """Train ``model_name`` as of a day and record the outcome; a version known already is kept.
+
+    How it is learned and when a person is asked is the domain file's to say.
 
     Parameters
     ----------
     db : the warehouse, with the ops tables deployed; committed by the caller.
     folder : a complete snapshot.
     as_of : nothing dated on or after this day is seen, neither in profiles nor in labels.
-    compared : measure every other algorithm on the same days too, for minutes more.
 
     Returns
     -------
@@ -69,145 +63,139 @@ def train(
     InputError
         If no model has that name.
     """
-    if model_name not in MODELS:
-        raise InputError(f"model {model_name!r} is unknown; give one of {', '.join(MODELS)}")
-    make = partial(MODELS[model_name], algorithm)
-    task = _prepare(make(), folder, as_of, seed)
-    version = registry.version(model_name, as_of, **task.card["made_of"])
+    settings = domains.load().models
+    make = partial(models.make, model_name, settings.algorithm)
+    plan = _plan(make(), folder, as_of, seed)
+    version = registry.version(model_name, as_of, **plan.card["made_of"])
     if decided := registry.decision(db, version):
         return registry.summary(version, decided)
-    if refusal := gate.readiness(task.ready):
-        fitted = Fitted(refusal)
+    if refusal := gate.readiness(plan.ready) or _leaking(folder, plan):
+        made = Made(refusal)
     else:
         champion = registry.champion(db, model_name, as_of=as_of)
-        fitted = _fit(make, champion, task, seed)
-        if compared:
-            past, later = ((each.profiles, each.labels) for each in (task.past, task.later))
-            more = compare(MODELS[model_name], past, later, seed=seed)
-            fitted = replace(fitted, metrics=[*fitted.metrics, *more])
+        newest = _newest(make(), folder, as_of)
+        made = _made(make, champion, plan, newest)
+        if settings.compare:
+            past, later = (
+                (each.profiles, each.labels) for each in (plan.task.past, plan.task.later)
+            )
+            more = compare(partial(models.make, model_name), past, later, seed=seed)
+            made = replace(made, metrics=[*made.metrics, *more])
     with db.transaction():
-        made = _run(model_name, version, as_of, task, fitted)
-        if registry.record(db, made, run_id=run_id) and made.promoted:
-            test = task.later.profiles.index[0][0]
-            tested = Foreseen(model_name, test, version, task.horizon_days)
-            record(db, tested, "backtest", fitted.tenths, run_id=run_id)
-    return registry.summary(version, fitted.outcome)
+        run = _run(model_name, version, as_of, plan, made)
+        if registry.record(db, run, run_id=run_id) and run.promoted:
+            record_backtest(db, run.card, run.model, version, run_id=run_id)
+    return registry.summary(version, made.outcome)
 
 
 @dataclass(frozen=True)
-class Task:
+class Plan:
     """What a training starts from."""
 
-    horizon_days: int
-    past: Examples  # learned from
-    later: Examples  # tested on
+    days: Folds | None
+    task: Task
     ready: list[Requirement]
     card: dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Fitted:
+class Made:
     """What a training gave; only the outcome where it was refused."""
 
     outcome: Decision
     artifact: bytes | None = None
-    metrics: list[registry.Metric] = field(default_factory=list)
-    tenths: list[Tenth] = field(default_factory=list)
-    card: dict[str, Any] = field(default_factory=dict)  # beside that of the task
+    metrics: list[Metric] = field(default_factory=list)
+    card: dict[str, Any] = field(default_factory=dict)  # beside that of the plan
 
 
-def _prepare(model: Model, folder: Path, as_of: date, seed: int) -> Task:
+def _plan(model: Model, folder: Path, as_of: date, seed: int) -> Plan:
     horizon_days = model.horizon_days(domains.load())
     known = labels.span(folder, as_of)
     days = labels.folds(known, horizon_days)
-    past, later = _sets(model, folder, days, horizon_days, seed)
-    past = past.without(left_out())
-    ready = _requirements(known, days, horizon_days, past, later)
-    card = _card(model, folder, _window(days, horizon_days), horizon_days, past, later, seed)
+    past, later = (
+        examples(model, folder, dates, horizon_days, most=MOST_ROWS, seed=seed)
+        for dates in ((days.train, [days.test]) if days else ([], []))
+    )
+    task = Task(horizon_days, past.without(left_out()), later, seed)
+    ready = _requirements(known, days, task)
+    card = _card(model, folder, days, task)
     if days:
         known_then = drift.reference(profile.frame(folder, days.test))
         card["reference"] = {"as_of": str(days.test), "features": known_then}
-    return Task(horizon_days, past, later, ready, card)
+    return Plan(days, task, ready, card)
 
 
-def _run(model: str, version: str, as_of: date, task: Task, fitted: Fitted) -> ModelRun:
+def _leaking(folder: Path, plan: Plan) -> Decision | None:
+    """A refusal that names each feature of the test day that changes with what came later."""
+    if plan.days is None:
+        return None
+    used, day = {*plan.card["made_of"]["features"], *groups()}, plan.days.test
+    found = [name for name in leaks.foreseen(folder, day) if name in used]
+    if not found:
+        return None
+    reason = (
+        f"leak: {', '.join(found)} of {day} could not have been known: another value when all that "
+        "is dated later is taken away; mend the SQL of include/profile"
+    )
+    return Decision(False, "rejected", reason)
+
+
+def _made(make: Make, champion: Champion | None, plan: Plan, newest: pd.DataFrame) -> Made:
+    """Both fits, every figure, and what the gate or a person is to say."""
+    task, domain = plan.task, domains.load()
+    fits = challenge.fit(make, task)
+    judged = challenge.judge(fits.tested, champion, make(), task)
+    later = task.later
+    unfair, breaches = fairness.measure(later.people, later.labels, judged.scores, domain.fairness)
+    lost = importance.permutation(
+        fits.tested.pipeline, later.profiles, later.labels, seed=task.seed
+    )
+    concerns = guards.concerns(
+        domain.models.asks,
+        champion=champion,
+        rows=len(task.past.labels),
+        labels=later.labels,
+        scores=judged.scores,
+        newest=fits.tested.score(newest),
+        alone=leaks.too_good(later.profiles, later.labels, plan.card["made_of"]["features"]),
+    )
+    return Made(
+        gate.asked(judged.said, [*concerns, *breaches]),
+        fits.artifact,
+        [*judged.metrics, *unfair, *importance.metrics(lost)],
+        {
+            "calibration": fits.card,
+            "tenths": [asdict(each) for each in tenths(judged.scores, later.labels)],
+        },
+    )
+
+
+def _newest(model: Model, folder: Path, as_of: date) -> pd.DataFrame:
+    """The profiles of today of those whom the scores will be of."""
+    profiles = profile.frame(folder, as_of)
+    eligible = profiles[model.ineligible(profiles).isna()]
+    return dated(model, eligible, folder, as_of)
+
+
+def _run(model: str, version: str, as_of: date, plan: Plan, made: Made) -> ModelRun:
     return ModelRun(
         model=model,
         model_version=version,
         as_of=as_of,
-        window=task.card["made_of"]["window"],
-        card={**task.card, **fitted.card},
-        artifact=fitted.artifact,
-        metrics=fitted.metrics,
-        readiness=task.ready,
-        promoted=fitted.outcome.promoted,
-        decision=fitted.outcome.decision,
-        reason=fitted.outcome.reason,
+        window=plan.card["made_of"]["window"],
+        card={**plan.card, **made.card},
+        artifact=made.artifact,
+        metrics=made.metrics,
+        readiness=plan.ready,
+        promoted=made.outcome.promoted,
+        decision=made.outcome.decision,
+        reason=made.outcome.reason,
     )
 
 
-def _fit(make: Callable[[], Model], champion: Champion | None, task: Task, seed: int) -> Fitted:
-    """Both fits of a version: the tested one before the gate, the published one on all days.
-
-    The baseline of the gate is the naive score, or what pure chance reaches where that is more.
-    """
-    past, later = task.past, task.later
-    tested = make().fit(past.profiles, past.labels, seed=seed)
-    raw = tested.score(later.profiles)
-    mended = {"tested": _mend(make, tested, past, task.horizon_days, seed)}
-    rival, why = _rival(champion, make(), later, task.horizon_days)
-    scores, naive = tested.score(later.profiles), tested.naive(later.profiles)
-    obvious = max(metrics.auc(later.labels, naive), metrics.chance(later.labels))
-    said = gate.decide(metrics.auc(later.labels, scores), rival, obvious)
-    rate = float(past.labels.mean())
-    figures = metrics.measure(later.profiles, later.labels, scores, naive, rate=rate)
-    learned = [past, later.without(left_out())]
-    published = make().fit(
-        pd.concat([each.profiles for each in learned]),
-        pd.concat([each.labels for each in learned]),
-        seed=seed,
-    )
-    mended["published"] = calibration.learn(raw, published.score(later.profiles), later.labels)
-    published.pipeline = calibration.mend(published.pipeline, mended["published"])
-    artifact = store.dumps({"published": published.pipeline, "tested": tested.pipeline})
-    outcome = Decision(said.promoted, said.decision, f"AUC {said.reason}{why}")
-    card = {"calibration": {name: calibration.card(each) for name, each in mended.items()}}
-    return Fitted(outcome, artifact, figures, tenths(scores, later.labels), card)
-
-
-def _mend(
-    make: Callable[[], Model], fitted: Model, past: Examples, horizon_days: int, seed: int
-) -> Mending | None:
-    """Mend a fit by the newest day it learned from, as foreseen from days that end before it."""
-    days = past.labels.index.get_level_values(0)
-    before = [day for day in days.unique() if day + timedelta(days=horizon_days) <= max(days)]
-    earlier, newest = past.only(days.isin(before)), past.only(days == max(days))
-    if min(earlier.rarest, newest.rarest) < FEWEST:
-        return None
-    trial = make().fit(earlier.profiles, earlier.labels, seed=seed)
-    foreseen, known = trial.score(newest.profiles), fitted.score(newest.profiles)
-    mending = calibration.learn(foreseen, known, newest.labels)
-    fitted.pipeline = calibration.mend(fitted.pipeline, mending)
-    return mending
-
-
-def _sets(
-    model: Model, folder: Path, days: Folds | None, horizon_days: int, seed: int
-) -> tuple[Examples, Examples]:
-    """What is learned from, and what it is tested on; both empty without enough history."""
-    train, test = (days.train, [days.test]) if days else ([], [])
-    past, later = (
-        examples(model, folder, dates, horizon_days, most=MOST_ROWS, seed=seed)
-        for dates in (train, test)
-    )
-    return past, later
-
-
-def _requirements(
-    known: Span | None, days: Folds | None, horizon_days: int, past: Examples, later: Examples
-) -> list[Requirement]:
-    history = 2 * horizon_days + labels.HISTORY_DAYS
-    found = {"training": past, "test": later}
+def _requirements(known: Span | None, days: Folds | None, task: Task) -> list[Requirement]:
+    found = {"training": task.past, "test": task.later}
+    history = 2 * task.horizon_days + labels.HISTORY_DAYS
     return [
         Requirement("history_days", history, known.days if known else 0),
         Requirement("training_dates", 1, len(days.train) if days else 0),
@@ -229,29 +217,23 @@ def _window(days: Folds | None, horizon_days: int) -> str:
     return f"learned from {learned}; tested on {days.test}; horizon {horizon_days} days"
 
 
-def _card(
-    model: Model,
-    folder: Path,
-    window: str,
-    horizon_days: int,
-    past: Examples,
-    later: Examples,
-    seed: int,
-) -> dict[str, Any]:
+def _card(model: Model, folder: Path, days: Folds | None, task: Task) -> dict[str, Any]:
     """What the version is made of, which gives its name, and where that came from."""
+    past, later = task.past, task.later
+    names = [*features(), *(column.name for column in model.own_features)]
     return {
         "made_of": {
-            "window": window,
+            "window": _window(days, task.horizon_days),
             "rows": {"training": len(past.labels), "test": len(later.labels)},
-            "features": features(),
-            "content": [_content(past), _content(later)],
+            "features": names,
+            "content": [_content(past, names), _content(later, names)],
             "parameters": {
                 "algorithm": model.algorithm,
-                "horizon_days": horizon_days,
+                "horizon_days": task.horizon_days,
                 "most_rows": MOST_ROWS,
                 "calibration": "log-odds by the newest day",
             },
-            "seed": seed,
+            "seed": task.seed,
             "libraries": libraries(),
         },
         "left_out": {"training": past.noise, "test": later.noise},
@@ -263,46 +245,10 @@ def _card(
     }
 
 
-def libraries() -> dict[str, str]:
-    """The versions that decide what a fit gives."""
-    return {name: metadata.version(name) for name in LIBRARIES}
-
-
-def _content(given: Examples) -> str:
+def _content(given: Examples, names: list[str]) -> str:
     """A hash of the values, the labels and whose they are."""
     digest = hashlib.sha256()
-    digest.update(matrix(given.profiles, features()).to_numpy(dtype="float64").tobytes())
+    digest.update(matrix(given.profiles, names).to_numpy(dtype="float64").tobytes())
     digest.update(given.labels.to_numpy(dtype="int8").tobytes())
     digest.update(given.labels.index.get_level_values(-1).to_numpy(dtype="int64").tobytes())
     return digest.hexdigest()[:16]
-
-
-def _rival(
-    champion: Champion | None, empty: Model, later: Examples, horizon_days: int
-) -> tuple[float | None, str]:
-    """The champion's AUC on the same later date, or None and why it cannot be measured."""
-    if champion is None or champion.artifact is None:
-        return None, ""
-    reason = outdated(champion, later.profiles)
-    if reason is None and horizon(champion) != horizon_days:
-        reason = f"its horizon is {horizon(champion)} days"
-    if reason:
-        return None, f"; the champion {champion.model_version} cannot be compared: {reason}"
-    empty.pipeline = store.loads(champion.artifact)["tested"]
-    return metrics.auc(later.labels, empty.score(later.profiles)), ""
-
-
-def horizon(champion: Champion) -> int:
-    """How far a stored model looks, in days."""
-    return int(champion.card["made_of"]["parameters"]["horizon_days"])
-
-
-def outdated(champion: Champion, profiles: pd.DataFrame) -> str | None:
-    """Why a stored model cannot score these profiles, in words; None when it can."""
-    used, installed = champion.card["made_of"]["libraries"], libraries()
-    for name in FITTING:
-        if used.get(name, installed[name]) != installed[name]:
-            return f"fitted by {name} {used[name]}, installed is {installed[name]}"
-    fitted = fitted_features(store.loads(champion.artifact or b"")["published"])
-    gone = [name for name in fitted if name not in profiles]
-    return f"{', '.join(gone)} is no longer in the profile" if gone else None

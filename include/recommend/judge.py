@@ -77,9 +77,27 @@ def trial(folder: Path, day: date, until: date, *, most: int | None = None) -> T
 
 def judge_explore(held: Trial, made: Compiled, method: str) -> list[Figure]:
     """Figures of the explore list: products new to the customer."""
+    return _figures(held, _explored(held, made), held.bought_new, "explore", method)
+
+
+def explore_ndcg(held: Trial, made: Compiled) -> Floats:
+    """NDCG of the explore list of each judged customer who had bought before."""
+    _, ndcg = _by_customer(_explored(held, made), held.bought_new)
+    had_bought = np.diff(held.data.bought.indptr) > 0
+    of_them: Floats = ndcg[_judged(held, held.bought_new) & had_bought]
+    return of_them
+
+
+def _explored(held: Trial, made: Compiled) -> list[Ranked]:
     on_sale = held.data.offered & held.data.seen
-    blocks = explore(made, held.data.bought, held.sample, on_sale, length=K)
-    return _figures(held, list(blocks), held.bought_new, "explore", method)
+    return list(explore(made, held.data.bought, held.sample, on_sale, length=K))
+
+
+def _judged(held: Trial, truth: sparse.csr_array) -> NDArray[np.bool_]:
+    """(customers,) who of the sample bought something to be found."""
+    judged = np.zeros(truth.shape[0], dtype=bool)
+    judged[held.sample] = np.diff(truth.indptr)[held.sample] > 0
+    return judged
 
 
 def judge_repeat(held: Trial, made: Compiled, method: str) -> list[Figure]:
@@ -105,8 +123,7 @@ def _figures(
 ) -> list[Figure]:
     """Recall and NDCG over those with a history, then by its length."""
     recall, ndcg = _by_customer(blocks, truth)
-    history, judged = np.diff(held.data.bought.indptr), np.zeros(len(recall), dtype=bool)
-    judged[held.sample] = np.diff(truth.indptr)[held.sample] > 0
+    history, judged = np.diff(held.data.bought.indptr), _judged(held, truth)
     groups = {name: judged & (history > 0)}
     for label, (fewest, most) in SLICES.items():
         groups[f"{name} history={label}"] = judged & (history >= fewest) & (history <= most)

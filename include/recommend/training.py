@@ -16,6 +16,7 @@ from include import domains, snapshot
 from include.domains import Lists
 from include.errors import InputError
 from include.models import gate, registry
+from include.models.base import single_thread
 from include.recommend.compiled import Compiled, compile_recipe
 from include.recommend.interactions import Interactions
 from include.recommend.judge import (
@@ -23,6 +24,7 @@ from include.recommend.judge import (
     K,
     Trial,
     baselines,
+    explore_ndcg,
     judge_explore,
     judge_repeat,
     trial,
@@ -167,11 +169,7 @@ def _judged(
     obvious = {(f.method, f.slice, f.metric): f.value for f in baselines(test, shop)}
     made = compile_recipe(recipe, test.data)
     figures = judge_explore(test, made, MODEL) + judge_repeat(test, made, MODEL)
-    rival = None
-    if champion is not None:
-        rival = _value(judge_explore(test, compile_recipe(champion, test.data), ""), CHOSEN_BY)
-    baseline = obvious.get((BASELINE["explore"], "explore", CHOSEN_BY), 0.0)
-    outcome = gate.decide(_value(figures, CHOSEN_BY), rival, baseline)
+    outcome, intervals = _gated(test, recipe, champion, shop)
     metrics = [
         registry.Metric(
             "test",
@@ -182,7 +180,27 @@ def _judged(
         )
         for f in figures
     ]
-    return outcome, metrics
+    return outcome, [*metrics, *intervals]
+
+
+def _gated(
+    test: Trial, recipe: Recipe, champion: Recipe | None, shop: Lists
+) -> tuple[gate.Decision, list[registry.Metric]]:
+    """Explore lists against popularity, of late and ever, and against those of the champion."""
+    rivals = {"challenger": recipe, "recent popularity": Recipe.popular(shop)}
+    rivals["popularity"] = Recipe(popularity_days=2**31)
+    if champion is not None:
+        rivals["champion"] = champion
+    gains = {
+        name: explore_ndcg(test, compile_recipe(each, test.data)) for name, each in rivals.items()
+    }
+    statistics = {name: gate.mean(each) for name, each in gains.items()}
+    with single_thread():
+        found = gate.measured(statistics, len(gains["challenger"]), seed=0)
+    obvious = {name: found[name] for name in ("recent popularity", "popularity")}
+    said = gate.decide(found["challenger"], found.get("champion"), obvious)
+    outcome = replace(said, reason=f"NDCG@{K} {said.reason}")
+    return outcome, registry.intervals(CHOSEN_BY, found, slice_="explore")
 
 
 def _card(recipe: Recipe | None, test: Trial, folder: Path) -> dict[str, Any]:

@@ -28,6 +28,7 @@ PURPOSES = {  # first word of a DAG's name -> what it does
     "backfill": "Read some days of a CRM again",
     "replay": "Check again what was set aside",
     "rollback": "Go back to an earlier publish",
+    "champion": "Use another version of a model",
     "review": "Say whether two records are one person",
 }
 Reader = GetUserDep

@@ -1,4 +1,4 @@
-"""The page's two routes: HTML for people, the same as JSON for programs."""
+"""The page's routes: HTML for people, the same as JSON for programs, the pictures of a model."""
 
 from datetime import datetime
 from pathlib import Path
@@ -13,7 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from include import domains
 from include.connections import connect
 from include.errors import PortraitError
-from plugins.portrait import access, audiences, summary
+from plugins.portrait import access, audiences, pictures, summary
 
 UNREADABLE = (PortraitError, psycopg.OperationalError)  # not set, not there, or too slow
 SHOWN_FROM = 0.05  # log2 of odds: below it the page would say +0.0
@@ -21,7 +21,7 @@ SPOKEN = {"given": "given name", "family": "last name"}  # fields of likeness, w
 HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; "
-    "script-src 'unsafe-inline'; frame-ancestors 'self'",
+    "script-src 'unsafe-inline'; img-src 'self'; frame-ancestors 'self'",
 }
 
 
@@ -35,8 +35,10 @@ def build() -> FastAPI:
         openapi_url=None,
     )
     app.include_router(audiences.ROUTER)
+    app.include_router(pictures.ROUTER)
     app.add_api_route("/", show, response_class=HTMLResponse)
     app.add_api_route("/api/summary", tell)
+    app.add_api_route("/pictures", show_pictures, response_class=HTMLResponse)
     return app
 
 
@@ -59,6 +61,13 @@ def tell(user: access.Reader) -> dict[str, Any]:
     except UNREADABLE as error:
         raise HTTPException(503, " ".join(str(error).split())) from error
     return {**facts, "dags": forms}
+
+
+def show_pictures(version: str) -> HTMLResponse:
+    """The pictures of a model version; where they are not on this machine, it says so."""
+    run, there = pictures.known(version), pictures.here(version)
+    html = TEMPLATES.get_template("pictures.html").render(run=run, pictures=there)
+    return HTMLResponse(html, headers=HEADERS)
 
 
 def _facts(forms: list[access.Form]) -> dict[str, Any]:

@@ -45,7 +45,9 @@ QUERIES = {
     "models": (
         "bi.model_run",
         """SELECT DISTINCT ON (model) model, model_version, as_of, decision, reason,
-                  bool_or(champion) OVER (PARTITION BY model) AS published
+                  bool_or(champion) OVER (PARTITION BY model) AS published,
+                  max(model_version) FILTER (WHERE champion) OVER (PARTITION BY model)
+                      AS champion_version
            FROM bi.model_run ORDER BY model, recorded_at DESC, model_version""",
     ),
     "missing": (  # of each requirement what was found last
@@ -124,6 +126,19 @@ def read(db: psycopg.Connection[Any]) -> Row:
         for name, (view, query) in QUERIES.items():
             summary[name] = cursor.execute(query).fetchall() if view in views else []
     return summary
+
+
+def model_run(db: psycopg.Connection[Any], model_version: str) -> Row | None:
+    """The row of ``bi.model_run`` of a version; None where there is no such version."""
+    with db.transaction(), db.cursor(row_factory=dict_row) as cursor:
+        cursor.execute("SELECT set_config('statement_timeout', %s, true)", [PATIENCE])
+        if "bi.model_run" not in _there(cursor):
+            return None
+        return cursor.execute(
+            """SELECT model, model_version, as_of, champion, decision, reason
+               FROM bi.model_run WHERE model_version = %s""",
+            [model_version],
+        ).fetchone()
 
 
 def _there(cursor: psycopg.Cursor[Row]) -> set[str]:

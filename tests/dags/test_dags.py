@@ -38,7 +38,7 @@ def dags():
 
 def test_two_dags_a_source_one_a_stage_and_one_a_form(dags):
     assert sorted(dags) == [
-        *("backfill", "ingest_shop", "ingest_support", "profile", "publish"),
+        *("backfill", "champion", "ingest_shop", "ingest_support", "profile", "publish"),
         *("reconcile_shop", "reconcile_support", "replay", "review", "rollback"),
         "train",
     ]
@@ -107,7 +107,7 @@ def test_profile_waits_for_any_source(dags):
 
 
 STAGES = ["ingest_shop", "reconcile_shop", "profile", "train", "publish"]
-FORMS = ["replay", "backfill", "review", "rollback"]
+FORMS = ["replay", "backfill", "review", "rollback", "champion"]
 
 
 @pytest.mark.parametrize("name", [*STAGES, *FORMS])

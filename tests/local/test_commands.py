@@ -70,7 +70,7 @@ def test_what_cannot_be_used_is_refused_in_one_line_and_nothing_starts(
 def test_an_unknown_command_lists_the_known_ones(home, capsys):
     assert commands.main(["deploy"]) == 2
     said = capsys.readouterr().err
-    assert "demo|run|reconcile|replay|portrait|match|" in said
+    assert "demo|run|reconcile|replay|rollback|portrait|match|" in said
     assert "|dsn|stop|clean|doctor|bench|init" in said
 
 

@@ -28,6 +28,7 @@ OF_MODELS = {
             "reason_2": "Visits: 0 (raises it)",
         },
         {"model": "purchase", "horizon_days": 30, "eligible": False, "ineligible_reason": "staff"},
+        {"model": "winback", "score": 0.02, "decile": 9, "horizon_days": 60, "eligible": True},
     ],
     "customer_value": [
         {"expected_orders_365d": 8.24, "expected_revenue_365d": 812.3, "prob_alive": 0.93}
@@ -140,6 +141,7 @@ def test_the_card_tells_scores_with_their_reasons_and_offers_with_theirs(
     for said in (
         "No purchase within 90 days 31% 4 of 10 Orders: 5 (lowers it) Visits: 0 (raises it)",
         "A purchase within 30 days – – staff",
+        "winback within 60 days 2% 9 of 10 –",  # too low for reasons
         "Still a customer 93% In 365 days: 8.2 orders, 812.30 EUR",
         "New to them 1 Teapot goes with Cup 2 Tray goes with Jug To buy again 1 Cup due now",
     ):

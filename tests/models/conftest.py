@@ -11,6 +11,7 @@ import pytest
 
 from include import domains
 from include.models.base import features, groups
+from include.profile import themes
 from tests.snapshots import write_snapshot
 
 ROOT = Path(__file__).parent.parent.parent.parent
@@ -72,6 +73,35 @@ def rules(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         monkeypatch.setattr(domains, "load", lambda: said)
 
     return say
+
+
+@pytest.fixture
+def asks(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Change the domain's limits from which on a person is asked."""
+
+    def say(**changed: float) -> None:
+        domain = domains.load()
+        limits = domain.models.asks.model_copy(update=changed)
+        models = domain.models.model_copy(update={"asks": limits})
+        said = domain.model_copy(update={"models": models})
+        monkeypatch.setattr(domains, "load", lambda: said)
+
+    return say
+
+
+@pytest.fixture
+def leaking(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The themes of the profile, with one date condition of the order lines left out."""
+    sound = "ordered_on < {as_of}"
+    folder = tmp_path / "themes"
+    folder.mkdir()
+    for file in themes.HERE.glob("*.sql"):
+        text = file.read_text(encoding="utf-8")
+        if file.name == "placed.sql":
+            assert sound in text
+            text = text.replace(sound, "true")
+        (folder / file.name).write_text(text, encoding="utf-8")
+    monkeypatch.setattr(themes, "HERE", folder)
 
 
 @pytest.fixture

@@ -8,7 +8,14 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.svm import SVC
 
 from include.models import algorithms
-from include.models.algorithms import ALGORITHMS, REGRESSIONS, GradientDescent, Sampled
+from include.models.algorithms import (
+    ALGORITHMS,
+    REGRESSIONS,
+    GradientDescent,
+    Sampled,
+    learner,
+    made,
+)
 from include.models.base import learning
 
 
@@ -41,14 +48,46 @@ def test_the_steps_are_bounded():
     assert len(GradientDescent(steps=7).fit(values, labels).costs_) == 7
 
 
-@pytest.mark.parametrize("algorithm", ["svm_linear", "svm_rbf", "tree", "forest", "boosting"])
-def test_of_three_classes_each_gets_a_probability_and_most_are_right(algorithm):
-    values, labels = drawn(rows=600, kinds=3)
-    fitted = ALGORITHMS[algorithm](0).fit(values, labels)
+def blobs(seed, rows=900):
+    """Half lie about (6, 0), three in ten about (0, 6), two in ten about (-6, -6); 9 apart."""
+    draw = np.random.default_rng(seed)
+    labels = draw.choice(3, rows, p=[0.5, 0.3, 0.2])
+    return np.array([[6, 0], [0, 6], [-6, -6]])[labels] + draw.normal(size=(rows, 2)), labels
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_three_separated_blobs_are_told_apart_by_probabilities_that_add_up_to_one(algorithm):
+    with learning():
+        fitted = ALGORITHMS[algorithm](0).fit(*blobs(seed=1))
+    values, labels = blobs(seed=2)
     shares = fitted.predict_proba(values)
     np.testing.assert_allclose(shares.sum(axis=1), 1)
-    assert (shares.argmax(axis=1) == labels).mean() > 0.6
-    assert (fitted.predict(values) == labels).mean() > 0.6
+    assert (shares.argmax(axis=1) == labels).mean() > 0.99
+    assert (fitted.predict(values) == labels).mean() > 0.99
+    np.testing.assert_allclose(shares.mean(axis=0), [0.5, 0.3, 0.2], atol=0.05)
+
+
+@pytest.mark.parametrize("algorithm", [name for name in ALGORITHMS if name != "tree"])
+def test_of_three_classes_that_overlap_as_many_come_on_a_later_draw_as_were_foreseen(algorithm):
+    """Where the probability of a class is highest, lowest and between: three groups of 1,000."""
+    values, labels = drawn(rows=6000, kinds=3)
+    with learning():
+        fitted = ALGORITHMS[algorithm](0).fit(values[:3000], labels[:3000])
+    shares = fitted.predict_proba(values[3000:])
+    for kind in range(3):
+        for rows in np.array_split(np.argsort(shares[:, kind]), 3):
+            came = (labels[3000:][rows] == kind).mean()
+            assert shares[rows, kind].mean() == pytest.approx(came, abs=0.08)
+
+
+def test_gradient_descent_of_three_classes_arrives_where_the_solver_does():
+    values, labels = drawn(kinds=3)
+    stepped = GradientDescent(C=0.1, steps=5000, tolerance=1e-12).fit(values, labels)
+    solved = LogisticRegression(C=0.1, tol=1e-10).fit(values, labels)
+    assert stepped.costs_[0] == pytest.approx(np.log(3))
+    assert (np.diff(stepped.costs_) < 0).all()
+    np.testing.assert_allclose(stepped.coef_, solved.coef_, atol=1e-4)
+    np.testing.assert_allclose(stepped.intercept_, solved.intercept_, atol=1e-4)
 
 
 @pytest.mark.parametrize("algorithm", ["svm_linear", "svm_rbf"])
@@ -68,9 +107,18 @@ def test_a_sample_keeps_the_shares_of_the_classes_and_says_its_size(caplog):
     assert Sampled(SVC(), most=999).fit(values, labels).rows_ == 400
 
 
-def test_an_amount_is_foreseen_by_a_line():
+@pytest.mark.parametrize("algorithm", REGRESSIONS)
+def test_an_amount_that_lies_on_a_line_is_foreseen(algorithm):
     values, _ = drawn()
     amounts = 10 + 3 * values[:, 0]
     with learning():
-        guessed = REGRESSIONS["linear"](0).fit(values, amounts).predict(values)
+        guessed = REGRESSIONS[algorithm](0).fit(values, amounts).predict(values)
     assert np.corrcoef(guessed, amounts)[0, 1] > 0.95
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "name"),
+    [("svm_linear", "LinearSVC"), ("svm_rbf", "SVC"), ("forest", "RandomForestClassifier")],
+)
+def test_what_learns_is_found_inside_what_samples_and_calibrates_it(algorithm, name):
+    assert type(learner(made(algorithm, 0))).__name__ == name

@@ -1,5 +1,6 @@
 """What every model promises with every algorithm."""
 
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -7,16 +8,33 @@ import pandas as pd
 import pytest
 from threadpoolctl import threadpool_limits
 
+from include import models
 from include.errors import InputError, NotFittedError
 from include.models import ALGORITHMS, MODELS, store
+from include.models.base import fitted_features
 
 SAME = pd.testing.assert_series_equal
+NAMES = ["need:Tea" if kind == "need" else kind for kind in MODELS]
+# Models differ in what they are asked, which no fit knows, and in what they add of their own: one
+# without and one with columns of its own meet every algorithm, the others one.
+PAIRS = [
+    (name, algorithm)
+    for name, algorithm in product(NAMES, ALGORITHMS)
+    if name in {"churn", "need:Tea"} or algorithm == "logistic"
+]
 
 
-@pytest.fixture(params=product(MODELS, ALGORITHMS), ids="-".join)
+@pytest.fixture(params=PAIRS, ids="-".join)
 def model(request):
-    name, algorithm = request.param
-    return MODELS[name](algorithm)
+    return models.make(*request.param)
+
+
+@pytest.fixture
+def profiles(profiles, model):
+    """With what the model adds of its own, where there is something."""
+    draw = np.random.default_rng(4)
+    own = {column.name: draw.normal(10, 3, len(profiles)) for column in model.own_features}
+    return profiles.assign(**own)
 
 
 def test_the_same_seed_gives_the_same_scores(model, profiles, labels):
@@ -33,7 +51,7 @@ def test_one_or_two_threads_give_the_same_scores(model, profiles, labels):
 
 def test_a_stored_model_scores_as_before(model, profiles, labels):
     fitted = model.fit(profiles, labels, seed=0)
-    copy = type(model)(model.algorithm, store.loads(store.dumps(fitted.pipeline)))
+    copy = replace(model, pipeline=store.loads(store.dumps(fitted.pipeline)))
     SAME(copy.score(profiles), fitted.score(profiles), check_exact=True)
 
 
@@ -67,3 +85,8 @@ def test_it_does_not_score_before_it_was_fitted(model, profiles):
 def test_an_unknown_algorithm_is_named():
     with pytest.raises(InputError, match="no algorithm 'oracle'; known: logistic"):
         MODELS["churn"]("oracle").fit(pd.DataFrame(), pd.Series(), seed=0)
+
+
+def test_what_a_model_adds_of_its_own_is_learned_from(model, profiles, labels):
+    used = fitted_features(model.fit(profiles, labels, seed=0).pipeline)
+    assert {column.name for column in model.own_features} <= set(used)

@@ -1,24 +1,41 @@
+from datetime import date
+
 import numpy as np
+import pandas as pd
 import pytest
+from lightgbm import LGBMClassifier
 
-from include.models import reasons
+from include.models import calibration, reasons, score, store
+from include.models.base import fitted_features, highest, matrix
+from include.models.calibration import Mending
 from include.models.churn import Churn
+from include.models.registry import Champion
 
 
-def test_contributions_and_the_intercept_add_up_to_the_raw_score(profiles, labels):
-    model = Churn().fit(profiles, labels, seed=0)
-    total = reasons.contributions(model.pipeline, profiles).sum(axis=1)
+def start(pipeline, profiles):
+    """What a raw score is without any contribution."""
+    last = pipeline[-1]
+    if isinstance(last, LGBMClassifier):
+        made = pipeline[:-1].transform(matrix(profiles, fitted_features(pipeline)))
+        return last.predict(made, pred_contrib=True)[:, -1]
+    return last.intercept_[0]
+
+
+@pytest.mark.parametrize("algorithm", ["logistic", "logistic_descent", "boosting"])
+def test_contributions_and_the_start_add_up_to_the_log_odds_before_they_are_mended(
+    profiles, labels, algorithm
+):
+    model = Churn(algorithm).fit(profiles, labels, seed=0)
     probability = model.score(profiles)
     raw = np.log(probability / (1 - probability))
-    np.testing.assert_allclose(total + model.pipeline[-1].intercept_[0], raw, atol=1e-9)
-
-
-def test_contributions_of_boosted_trees_differ_from_the_raw_score_by_one_constant(profiles, labels):
-    model = Churn("boosting").fit(profiles, labels, seed=0)
     total = reasons.contributions(model.pipeline, profiles).sum(axis=1)
-    probability = model.score(profiles)
-    constant = np.log(probability / (1 - probability)) - total
-    np.testing.assert_allclose(constant, constant.iloc[0], atol=1e-9)
+    np.testing.assert_allclose(total + start(model.pipeline, profiles), raw, atol=1e-6)
+    mended = calibration.mend(model.pipeline, Mending(slope=0.5, shift=-1.0, rows=400))
+    np.testing.assert_array_equal(reasons.contributions(mended, profiles).sum(axis=1), total)
+
+
+def test_the_feature_that_decides_comes_first_with_boosted_trees_too(profiles, labels):
+    model = Churn("boosting").fit(profiles, labels, seed=0)
     found = reasons.reasons(model.pipeline, profiles)["reason_1"]
     assert found.str.startswith("Time since the last order: ").mean() > 0.9
 
@@ -71,3 +88,33 @@ def test_no_customers_have_no_reasons(profiles, labels):
 
 def test_money_is_in_the_currency_of_the_domain():
     assert reasons.amount(1234.5, "currency") == "1,234.5 EUR"
+
+
+def test_the_top_share_is_rounded_up_and_takes_in_who_is_equal_to_its_last():
+    scores = pd.Series([0.1, 0.9, 0.5, 0.5, 0.2])
+    for share, expected in (
+        (0.2, [False, True, False, False, False]),
+        (0.3, [False, True, True, True, False]),
+        (1.0, [True] * 5),
+    ):
+        assert highest(scores, share).tolist() == expected
+    assert highest(scores.head(0), 0.2).tolist() == []
+
+
+def test_only_the_top_share_of_the_eligible_gets_reasons(profiles, labels):
+    profiles = profiles.assign(recency_days=np.where(np.arange(400) < 100, 400.0, 10.0))
+    model = Churn().fit(profiles, labels, seed=0)
+    made_of = {"parameters": {"horizon_days": 90}}
+    champion = Champion(
+        "churn-1",
+        date(2026, 1, 1),
+        {"made_of": made_of},
+        store.dumps({"published": model.pipeline}),
+    )
+    table = score.scored_by(Churn(), champion, profiles)
+    assert table["eligible"].sum() == 300  # the others are gone for more than 365 days
+    told = table[table["reason_1"].notna()]
+    assert len(told) == 60
+    assert told["score"].min() >= table.loc[table["reason_1"].isna(), "score"].max()
+    assert told[["reason_1", "reason_2", "reason_3"]].notna().all(axis=None)
+    assert table.loc[table["reason_1"].isna(), ["reason_2", "reason_3"]].isna().all(axis=None)

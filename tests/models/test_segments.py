@@ -169,3 +169,10 @@ def test_thin_data_gives_rfm_groups_and_says_what_is_missing(warehouse, tmp_path
 def test_a_number_out_of_bounds_is_refused(warehouse, tmp_path, number):
     with pytest.raises(InputError, match="give 2 to 20, or none for automatic"):
         segments.train(warehouse, tmp_path, as_of=AS_OF, run_id="r", segments=number)
+
+
+def test_of_customers_who_buy_alike_no_segments_are_made(warehouse, noise):
+    """Orders and revenue say the same there: that is nothing in common between features."""
+    made = segments.train(warehouse, noise, as_of=AS_OF, run_id="r")
+    assert made["decision"] == "rejected", made
+    assert "silhouette" in made["reason"] or "stability" in made["reason"]

@@ -90,7 +90,7 @@ def test_values_without_structure_are_no_clearer_than_shuffled_ones(algorithm):
     points = np.random.default_rng(4).normal(size=(400, 5))
     for make in groupings.makers(algorithm, points, 3, seed=0).values():
         clear, shuffled = clusters.structure(points, make, seed=0)
-        assert clear < shuffled + segments.CLEARER
+        assert clear < np.percentile(shuffled, 97.5) + segments.CLEARER
 
 
 def test_an_unknown_algorithm_is_named(warehouse, habits):

@@ -17,6 +17,7 @@ def shout(values):
 def test_the_allow_list_is_exactly_this():
     assert store.TRUSTED == (
         "collections.OrderedDict",
+        "include.models.algorithms.Calibrated",
         "include.models.algorithms.GradientDescent",
         "include.models.algorithms.Sampled",
         "include.models.calibration.Mended",
@@ -24,10 +25,8 @@ def test_the_allow_list_is_exactly_this():
         "include.models.fill.Interpolated",
         "lightgbm.basic.Booster",
         "lightgbm.sklearn.LGBMClassifier",
+        "lightgbm.sklearn.LGBMRegressor",
         "numpy.dtype",
-        "sklearn.calibration._CalibratedClassifier",
-        "sklearn.calibration._SigmoidCalibration",
-        "sklearn.model_selection._split.StratifiedKFold",
         "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
         "sklearn.tree._tree.Tree",
     )
@@ -41,6 +40,19 @@ def test_an_algorithm_needs_what_its_line_of_the_allow_list_says_and_no_more(alg
         fitted = {**ALGORITHMS, **REGRESSIONS}[algorithm](0).fit(values, labels)
     needed = skops.io.get_untrusted_types(data=store.dumps(fitted))
     assert set(needed) == set(store.OF_ALGORITHM[algorithm])
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_of_three_classes_an_algorithm_is_stored_by_the_same_list_and_says_the_same(algorithm):
+    values = np.random.default_rng(0).normal(size=(90, 3))
+    labels = np.digitize(values[:, 0], [-0.4, 0.4])
+    with learning():
+        fitted = ALGORITHMS[algorithm](0).fit(values, labels)
+    stored = store.dumps(fitted)
+    assert set(skops.io.get_untrusted_types(data=stored)) == set(store.OF_ALGORITHM[algorithm])
+    again = store.loads(stored).predict_proba(values)
+    assert again.shape == (90, 3)
+    np.testing.assert_array_equal(again, fitted.predict_proba(values))
 
 
 def test_a_stored_file_with_code_of_its_own_is_refused():

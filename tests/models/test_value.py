@@ -103,7 +103,8 @@ def table(habits, decided):
 
 def test_the_method_nearest_on_the_later_date_publishes(decided, table):
     errors = {name: said["rmse_revenue"] for name, said in decided.figures.items()}
-    assert list(errors) == ["historic", "bg_nbd", "boosted"]
+    assert list(errors) == ["historic", "bg_nbd", "boosted", "mean"]
+    assert errors["mean"] > min(errors.values())
     assert decided.method == min(errors, key=errors.get)
     assert set(table["method"]) == {decided.method}
     assert decided.outcome.reason.startswith(f"{decided.method} publishes; RMSE")
@@ -113,6 +114,59 @@ def test_the_later_date_and_the_days_learned_from_lie_before_their_answers(decid
     newest = decided.test + timedelta(days=90)
     assert newest <= HABITS_END
     assert max(decided.learned) + timedelta(days=90) <= decided.test
+
+
+def test_what_was_foreseen_and_done_on_the_later_date_stands_beside_each_other(habits, decided):
+    judged = decided.judged
+    assert list(judged) == ["historic", "bg_nbd", "boosted", "mean", "revenue"]
+    did = spent(habits, judged.index, decided.test, 90)
+    assert judged["revenue"].tolist() == did["revenue"].tolist()
+    for name, said in decided.figures.items():
+        error = ((judged[name] - judged["revenue"]) ** 2).mean() ** 0.5
+        assert said["rmse_revenue"] == pytest.approx(error, abs=1e-6)
+
+
+def test_a_year_ahead_is_judged_from_a_year_before_the_end_and_decides_nothing(habits, decided):
+    bought = pd.read_parquet(habits / "order_line.parquet")["ordered_on"]
+    assert decided.year == bought.max() + timedelta(days=1) - timedelta(days=365)
+    there = history(habits, decided.year).index
+    came = spent(habits, there, decided.year, 365)["revenue"].sum()
+    ahead = {name: said for name, said in decided.figures.items() if "rmse_revenue_365d" in said}
+    assert list(ahead) == ["historic", "bg_nbd", "mean"]  # 175 days were too few to boost from
+    for said in ahead.values():
+        assert said["actual_revenue_365d"] == pytest.approx(came, abs=1e-4)
+    assert "365" not in decided.outcome.reason
+
+
+def test_a_history_too_short_for_a_year_ahead_is_judged_by_90_days_alone(tmp_path):
+    lines = [
+        line(str(date(2025, 2, 1) + timedelta(days=day)), customer=customer)
+        for customer in range(60)
+        for day in range(customer % 9, 330, 30 + customer % 7)
+    ]
+    decided = contest.contest(write_snapshot(tmp_path, order_line=lines), AS_OF)
+    assert decided.year is None
+    assert "rmse_revenue" in decided.figures["bg_nbd"]
+    assert "rmse_revenue_365d" not in decided.figures["bg_nbd"]
+
+
+def test_without_a_method_everybody_does_what_those_known_before_did_on_average(tmp_path):
+    folder = write_snapshot(
+        tmp_path,
+        order_line=[
+            line("2025-01-01", customer=1),
+            line("2025-01-01", customer=2),
+            line("2025-01-01", customer=3),  # not asked about
+            line("2025-10-03", price=40, customer=1),  # the first of the 90 days
+            line("2025-12-31", price=20, customer=1),
+            line("2025-12-31", price=99, customer=3),
+            line("2025-12-31", price=99, customer=4),  # not known before
+            line("2026-01-01", price=99, customer=2),
+        ],
+    )
+    found = contest.everybody_alike(folder, pd.Index([1, 2, 4], name="customer_id"), AS_OF)
+    assert found[["orders_90d", "revenue_90d"]].drop_duplicates().to_numpy().tolist() == [[1, 30]]
+    assert found["revenue_365d"].tolist() == [pytest.approx(30 * 365 / 90)] * 3
 
 
 def test_a_year_holds_more_than_a_quarter_and_fewer_stay(table):
@@ -184,4 +238,4 @@ def test_what_was_measured_and_decided_is_kept_once(warehouse, habits):
         """SELECT slice, baseline IS NOT NULL FROM bi.model_metric
            WHERE metric = 'rmse_revenue' ORDER BY slice"""
     ).fetchall()
-    assert measured == [("bg_nbd", True), ("boosted", True), ("historic", True)]
+    assert measured == [("bg_nbd", True), ("boosted", True), ("historic", True), ("mean", True)]

@@ -119,7 +119,7 @@ def test_an_equal_challenger_does_not_replace_the_champion(warehouse, planted):
             warehouse.execute(f"UPDATE ops.{table} SET model_version = 'recommend-older'")
     second = recommend.train(warehouse, planted, as_of=AS_OF, run_id="two")
     assert second["decision"] == "rejected"
-    assert "does not beat the champion" in second["reason"]
+    assert "does not really beat the champion" in second["reason"]
     assert registry.champion(warehouse, "recommend").model_version == "recommend-older"
 
 

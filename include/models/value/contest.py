@@ -1,4 +1,8 @@
-"""Which way of foreseeing publishes: the one that was nearest on a later date."""
+"""Which way of foreseeing publishes: the one that was nearest on a later date.
+
+Decided by 90 days, whose answers any shop of half a year knows. Where the history suffices, each
+method is also held against the last 365 days, as it would have foreseen them a year ago.
+"""
 
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -10,12 +14,14 @@ import pandas as pd
 from include import domains
 from include.models import gate, labels
 from include.models.gate import Decision, Requirement
+from include.models.labels import Span
 from include.models.value import boosted, foreseen, history
-from include.models.value.foreseen import FEWEST_REPEATERS, HORIZONS
+from include.models.value.foreseen import FEWEST_REPEATERS, HORIZONS, Known
 from include.models.value.historic import historic
 
 METHODS = ("historic", "bg_nbd", "boosted")  # equally near: the simplest
-JUDGED_DAYS = HORIZONS[0]  # a year later is known of few shops
+MEAN = "mean"  # that every customer does the same: shown beside the methods, never publishes
+JUDGED_DAYS, YEAR_DAYS = HORIZONS  # a year later is known of few shops
 SHORTEST_DAYS = 90  # of history before the test day
 MOST_DATES = 3  # that boosting learns from: each is a profile to work out
 MOST_RANGES = 50_000  # customers whose ranges are judged: a draw of a hundred futures is dear
@@ -33,7 +39,11 @@ class Contest:
     test: date | None
     learned: list[date]  # days of the boosting, newest first
     ready: list[Requirement]
-    figures: dict[str, Figures] = field(default_factory=dict)  # by method
+    figures: dict[str, Figures] = field(default_factory=dict)  # by method, and of MEAN
+    year: date | None = None  # the day from which a year ahead was judged
+    judged: pd.DataFrame | None = field(default=None, compare=False, repr=False)
+    """The ordinary customers of the test day: the revenue of JUDGED_DAYS that each method foresaw
+    (a column a method, and MEAN) and the one that came (``revenue``). Too much for the card."""
 
     @property
     def dates(self) -> list[date]:
@@ -47,35 +57,79 @@ def contest(folder: Path, as_of: date, *, seed: int = 0) -> Contest:
     test = span.end - timedelta(days=JUDGED_DAYS) if span else None
     folds = labels.folds(span, JUDGED_DAYS)
     learned = folds.train[:MOST_DATES] if folds else []
-    enough = test and span and (test - span.first).days >= SHORTEST_DAYS
-    seen = foreseen.known(folder, test, seed=seed) if test and enough else None
+    seen = _known(folder, span, test, seed)
     ready = [
         Requirement("history_days", JUDGED_DAYS + SHORTEST_DAYS, span.days if span else 0),
         Requirement("repeat_buyers", FEWEST_REPEATERS, _repeaters(folder, test)),
     ]
     if refusal := gate.readiness(ready):
         return Contest(METHODS[0], refusal, test, learned, ready)
-    if seen is None or test is None:
+    if span is None or seen is None or test is None:
         said = Decision(False, "not_ready", "too few customers without a flag of noise bought")
         return Contest(METHODS[0], said, test, learned, ready)
+    found = _by_method(folder, test, seen, learned, seed)
     did = history.spent(folder, seen.ordinary, test, JUDGED_DAYS)
-    found = {METHODS[0]: past_rate(seen.profiles, test), METHODS[1]: foreseen.foresee(seen)}
+    figures = _figures(found, did, JUDGED_DAYS)
+    figures[METHODS[1]] |= _covered(seen, did, JUDGED_DAYS, seed)
+    able = [name for name in METHODS if name in found]
+    method = min(able, key=lambda name: figures[name]["rmse_revenue"])
+    outcome = _decision(method, figures)
+    year, later = _a_year_ago(folder, span, seed)
+    figures = {name: said | later.get(name, {}) for name, said in figures.items()}
+    judged = pd.DataFrame({name: frame[f"revenue_{JUDGED_DAYS}d"] for name, frame in found.items()})
+    judged["revenue"] = did["revenue"]
+    return Contest(method, outcome, test, learned, ready, figures, year, judged)
+
+
+def _known(folder: Path, span: Span | None, day: date | None, seed: int) -> Known | None:
+    """What is known on a day; None where too little happened before it."""
+    if span is None or day is None or (day - span.first).days < SHORTEST_DAYS:
+        return None
+    return foreseen.known(folder, day, seed=seed)
+
+
+def _by_method(
+    folder: Path, day: date, seen: Known, learned: list[date], seed: int
+) -> dict[str, pd.DataFrame]:
+    """What each method foresees on a day of each ordinary customer, and what MEAN does."""
+    found = {METHODS[0]: past_rate(seen.profiles, day), METHODS[1]: foreseen.foresee(seen)}
     trees = boosted.learn(folder, learned, JUDGED_DAYS, seed=seed) if learned else None
     if trees is not None:
         found[METHODS[2]] = trees.foresee(seen)
-    figures = {name: errors(frame.loc[seen.ordinary], did) for name, frame in found.items()}
-    some = seen.ordinary[:: 1 + len(seen.ordinary) // MOST_RANGES]
-    ranges = foreseen.ranges(seen.habits, seen.history.loc[some], seed=seed)
-    figures[METHODS[1]] |= _covered(ranges, did.loc[some])
-    method = min(figures, key=lambda name: figures[name]["rmse_revenue"])
-    return Contest(method, _decision(method, figures), test, learned, ready, figures)
+    found[MEAN] = everybody_alike(folder, seen.ordinary, day)
+    return {name: frame.loc[seen.ordinary] for name, frame in found.items()}
 
 
-def errors(frame: pd.DataFrame, did: pd.DataFrame) -> Figures:
-    """How far the foreseen orders and revenue of JUDGED_DAYS were from what happened."""
+def _a_year_ago(folder: Path, span: Span, seed: int) -> tuple[date | None, dict[str, Figures]]:
+    """Each method's figures of YEAR_DAYS, had it published a year before the end of the orders."""
+    day = span.end - timedelta(days=YEAR_DAYS)
+    seen = _known(folder, span, day, seed)
+    if seen is None:
+        return None, {}
+    folds = labels.folds(Span(span.first, day), JUDGED_DAYS)
+    learned = [folds.test, *folds.train][:MOST_DATES] if folds else []
+    found = _by_method(folder, day, seen, learned, seed)
+    did = history.spent(folder, seen.ordinary, day, YEAR_DAYS)
+    figures = _figures(found, did, YEAR_DAYS)
+    figures[METHODS[1]] |= _covered(seen, did, YEAR_DAYS, seed)
+    return day, figures
+
+
+def _figures(found: dict[str, pd.DataFrame], did: pd.DataFrame, days: int) -> dict[str, Figures]:
+    """The errors of each method; those of a year are called so."""
+    return {name: _named(errors(frame, did, days), days) for name, frame in found.items()}
+
+
+def _named(figures: Figures, days: int) -> Figures:
+    suffix = "" if days == JUDGED_DAYS else f"_{days}d"
+    return {f"{name}{suffix}": round(value, DIGITS) for name, value in figures.items()}
+
+
+def errors(frame: pd.DataFrame, did: pd.DataFrame, days: int) -> Figures:
+    """How far the foreseen orders and revenue of ``days`` were from what happened."""
     found: Figures = {}
     for name in ("orders", "revenue"):
-        said, true = frame[f"{name}_{JUDGED_DAYS}d"], did[name]
+        said, true = frame[f"{name}_{days}d"], did[name]
         varies = said.std() > 0 and true.std() > 0
         found |= {
             f"rmse_{name}": float(np.sqrt(((said - true) ** 2).mean())),
@@ -84,23 +138,20 @@ def errors(frame: pd.DataFrame, did: pd.DataFrame) -> Figures:
             f"total_{name}": float(said.sum()),
             f"actual_{name}": float(true.sum()),
         }
-    return {name: round(value, DIGITS) for name, value in found.items()}
+    return found
 
 
-def _covered(ranges: pd.DataFrame, did: pd.DataFrame) -> Figures:
-    return {
-        f"covered_{name}": round(
-            float(
-                did[name]
-                .between(
-                    ranges[f"{name}_{JUDGED_DAYS}d_low"], ranges[f"{name}_{JUDGED_DAYS}d_high"]
-                )
-                .mean()
-            ),
-            DIGITS,
+def _covered(seen: Known, did: pd.DataFrame, days: int, seed: int) -> Figures:
+    """The share of customers who ended up within the range foreseen of them."""
+    some = did.index[:: 1 + len(did) // MOST_RANGES]
+    ranges, true = foreseen.ranges(seen.habits, seen.history.loc[some], seed=seed), did.loc[some]
+    found = {
+        f"covered_{name}": float(
+            true[name].between(ranges[f"{name}_{days}d_low"], ranges[f"{name}_{days}d_high"]).mean()
         )
         for name in ("orders", "revenue")
     }
+    return _named(found, days)
 
 
 def _decision(method: str, figures: dict[str, Figures]) -> Decision:
@@ -117,6 +168,23 @@ def past_rate(profiles: pd.DataFrame, day: date) -> pd.DataFrame:
     for days, part in zip(HORIZONS, parts, strict=True):
         found |= {f"orders_{days}d": part["orders"], f"revenue_{days}d": part["revenue"]}
     return pd.DataFrame(found)
+
+
+def everybody_alike(folder: Path, customers: pd.Index, day: date) -> pd.DataFrame:
+    """The baseline without a method: each of ``customers`` does what they did on average.
+
+    In the last JUDGED_DAYS before the day, of those who had bought before these; a longer horizon
+    in proportion.
+    """
+    before = day - timedelta(days=JUDGED_DAYS)
+    there = history.history(folder, before).index.intersection(customers)
+    did = history.spent(folder, there, before, JUDGED_DAYS).mean().fillna(0.0)
+    found = {
+        f"{name}_{days}d": did[name] * days / JUDGED_DAYS
+        for days in HORIZONS
+        for name in ("orders", "revenue")
+    }
+    return pd.DataFrame(found, index=customers)
 
 
 def _repeaters(folder: Path, day: date | None) -> int:

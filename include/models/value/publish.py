@@ -10,8 +10,8 @@ import pandas as pd
 from include import profile
 from include.models import files, registry
 from include.models.gate import Decision
+from include.models.in_use import libraries
 from include.models.registry import Connection, Metric, ModelRun
-from include.models.train import libraries
 from include.models.value import boosted, foreseen
 from include.models.value.boosted import MOST_ROWS, SETTINGS
 from include.models.value.contest import JUDGED_DAYS, METHODS, Contest, contest, past_rate
@@ -91,8 +91,9 @@ def _named(name: str) -> str:
 def _run(folder: Path, as_of: date, decided: Contest, seed: int) -> ModelRun:
     tested = f"tested on {decided.test}" if decided.test else "no later date to test on"
     learned = ", ".join(map(str, sorted(decided.learned))) or "no day"
+    ahead = f"; a year ahead judged from {decided.year}" if decided.year else ""
     made_of: dict[str, Any] = {
-        "window": f"boosting learned from {learned}; {tested}; horizon {JUDGED_DAYS} days",
+        "window": f"boosting learned from {learned}; {tested}; horizon {JUDGED_DAYS} days{ahead}",
         "method": decided.method,
         "figures": decided.figures,
         "parameters": {**SETTINGS, "most_rows": MOST_ROWS, "horizon_days": JUDGED_DAYS},
