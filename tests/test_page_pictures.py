@@ -120,6 +120,7 @@ def test_nobody_sees_them_without_signing_in(visit, churn, path):
 )
 def test_nothing_else_can_be_asked_for(visit, churn, home, path):
     (home / "secret.png").write_text("secret")
+    canvas.draw(paths.pictures("churn-3"), {"roc": axes_only})  # of no version in the warehouse
     answer = visit(path, "admin")
     assert answer.status_code == 404
     assert "secret" not in answer.text

@@ -24,7 +24,7 @@ from include.errors import InputError
 from include.local.outside_table import Table, behind_columns, column_of, read
 from include.local.table_figures import interval, leading, measure, naive
 from include.models import ALGORITHMS, search
-from include.models.algorithms import REGRESSIONS, SPACES, made
+from include.models.algorithms import REGRESSIONS, made
 from include.models.base import learning, single_thread
 from include.models.compare import drawn
 from include.models.leaks import TOO_GOOD

@@ -4,6 +4,8 @@
 column a class with its probability, or one column with the amount.
 """
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 from sklearn import metrics as scores
@@ -14,7 +16,7 @@ from include.models.gate import Statistic
 
 Numbers = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.int64]
-Labels = npt.NDArray[np.int64] | Numbers
+Labels = npt.NDArray[Any]
 
 
 def leading(classes: list[str]) -> tuple[str, int]:

@@ -43,7 +43,7 @@ class Judged:
 
 @dataclass(frozen=True)
 class Fits:
-    """The two fits; ``raw`` are the tested one's scores of the later date before any mending."""
+    """The two fits of a version, and how each was mended."""
 
     tested: Model
     published: Model
@@ -66,22 +66,28 @@ class Fits:
 def fit(make: Make, task: Task) -> Fits:
     """The tested fit, of the past days, and the published one, of the later date as well."""
     past, later = task.past, task.later
-    tested = make().fit(past.profiles, past.labels, seed=task.seed)
-    raw = tested.score(later.profiles)
-    mended = {"tested": _mend(make, tested, task)}
+    measured, mending = tested(make, task)
+    raw = measured.score(later.profiles)
+    measured.pipeline = calibration.mend(measured.pipeline, mending)
     learned = [past, later.without(left_out())]
     published = make().fit(
         pd.concat([each.profiles for each in learned]),
         pd.concat([each.labels for each in learned]),
         seed=task.seed,
     )
-    mended["published"] = calibration.learn(raw, published.score(later.profiles), later.labels)
-    published.pipeline = calibration.mend(published.pipeline, mended["published"])
-    return Fits(tested, published, mended)
+    again = calibration.learn(raw, published.score(later.profiles), later.labels)
+    published.pipeline = calibration.mend(published.pipeline, again)
+    return Fits(measured, published, {"tested": mending, "published": again})
+
+
+def tested(make: Make, task: Task) -> tuple[Model, Mending | None]:
+    """The fit that has not seen the later date, and how it is to be mended."""
+    fitted = make().fit(task.past.profiles, task.past.labels, seed=task.seed)
+    return fitted, _mend(make, fitted, task)
 
 
 def _mend(make: Make, fitted: Model, task: Task) -> Mending | None:
-    """Mend a fit by the newest day it learned from, as foreseen from days that end before it."""
+    """How to mend a fit by the newest day it learned from, as foreseen from days that end before it."""
     past = task.past
     days = past.labels.index.get_level_values(0)
     before = [day for day in days.unique() if day + timedelta(task.horizon_days) <= max(days)]
@@ -90,9 +96,7 @@ def _mend(make: Make, fitted: Model, task: Task) -> Mending | None:
         return None
     trial = make().fit(earlier.profiles, earlier.labels, seed=task.seed)
     foreseen, known = trial.score(newest.profiles), fitted.score(newest.profiles)
-    mending = calibration.learn(foreseen, known, newest.labels)
-    fitted.pipeline = calibration.mend(fitted.pipeline, mending)
-    return mending
+    return calibration.learn(foreseen, known, newest.labels)
 
 
 def judge(tested: Model, champion: Champion | None, empty: Model, task: Task) -> Judged:

@@ -25,7 +25,7 @@ from include.models.registry import Metric
 GROUPS = ("age_band", "gender", "region")  # columns of the profile whose values are compared
 FEWEST = 100  # customers of a group: fewer are not compared
 FEWEST_ANSWERS = 20  # of them for whom it happened, or did not: the shares of fewer say nothing
-CHANCE = 0.05  # of saying breach of an attribute and limit that is just kept
+CHANCE = 0.05  # at most, of saying that a limit which an attribute just keeps is broken
 
 Numbers = npt.NDArray[np.float64]
 
@@ -67,17 +67,7 @@ def measure(
     Metrics of the split ``fairness``: of each group the slice ``gender=female``, of the attribute
     ``gender`` (differences, beside their limits), and the breaches.
     """
-    answers = labels.to_numpy(dtype="int64")
-    selected = highest(scores, limits.selected_share).to_numpy()
-    given = pd.DataFrame({
-        "customers": 1,
-        "selected": selected,
-        "yes": answers,
-        "no": 1 - answers,
-        "selected_yes": selected * answers,
-        "selected_no": selected * (1 - answers),
-        "score": scores.to_numpy(dtype="float64"),
-    })
+    given = _given(labels, scores, limits.selected_share)
     found, breaches = list[Metric](), list[str]()
     for name in people:
         counted = _counted(given, people[name])
@@ -95,6 +85,21 @@ def measure(
                 if limit is not None and gap.least > limit
             ]
     return found, breaches
+
+
+def _given(labels: pd.Series, scores: pd.Series, share: float) -> pd.DataFrame:
+    """What is summed, a row a customer."""
+    answers = labels.to_numpy(dtype="int64")
+    selected = highest(scores, share).to_numpy()
+    return pd.DataFrame({
+        "customers": 1,
+        "selected": selected,
+        "yes": answers,
+        "no": 1 - answers,
+        "selected_yes": selected * answers,
+        "selected_no": selected * (1 - answers),
+        "score": scores.to_numpy(dtype="float64"),
+    })
 
 
 def _counted(given: pd.DataFrame, groups: pd.Series) -> pd.DataFrame:

@@ -65,24 +65,24 @@ def train(
     """
     settings = domains.load().models
     make = partial(models.make, model_name, settings.algorithm)
-    plan = _plan(make(), folder, as_of, seed)
-    version = registry.version(model_name, as_of, **plan.card["made_of"])
+    planned = plan(make(), folder, as_of, seed)
+    version = registry.version(model_name, as_of, **planned.card["made_of"])
     if decided := registry.decision(db, version):
         return registry.summary(version, decided)
-    if refusal := gate.readiness(plan.ready) or _leaking(folder, plan):
+    if refusal := gate.readiness(planned.ready) or _leaking(folder, planned):
         made = Made(refusal)
     else:
         champion = registry.champion(db, model_name, as_of=as_of)
         newest = _newest(make(), folder, as_of)
-        made = _made(make, champion, plan, newest)
+        made = _made(make, champion, planned, newest)
         if settings.compare:
             past, later = (
-                (each.profiles, each.labels) for each in (plan.task.past, plan.task.later)
+                (each.profiles, each.labels) for each in (planned.task.past, planned.task.later)
             )
             more = compare(partial(models.make, model_name), past, later, seed=seed)
             made = replace(made, metrics=[*made.metrics, *more])
     with db.transaction():
-        run = _run(model_name, version, as_of, plan, made)
+        run = _run(model_name, version, as_of, planned, made)
         if registry.record(db, run, run_id=run_id) and run.promoted:
             record_backtest(db, run.card, run.model, version, run_id=run_id)
     return registry.summary(version, made.outcome)
@@ -108,7 +108,8 @@ class Made:
     card: dict[str, Any] = field(default_factory=dict)  # beside that of the plan
 
 
-def _plan(model: Model, folder: Path, as_of: date, seed: int) -> Plan:
+def plan(model: Model, folder: Path, as_of: date, seed: int) -> Plan:
+    """The days, the examples, whether they suffice, and what the card says of them."""
     horizon_days = model.horizon_days(domains.load())
     known = labels.span(folder, as_of)
     days = labels.folds(known, horizon_days)

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from include import paths
+from include.contracts import Column
 from include.models import pictures
 from include.models.churn import Churn
 from include.models.clusters import Choice, Point
@@ -147,6 +148,12 @@ def test_the_tenths_of_value_are_ordered_by_what_was_foreseen():
 )
 def test_an_axis_is_named_by_the_contract_of_its_feature(name, said):
     assert words.axis(name) == said
+
+
+def test_what_a_model_adds_to_the_profile_is_named_by_its_own_contract():
+    own = (Column("tea_orders", "integer", "Orders of tea; none is 0.", unit="orders"),)
+    assert words.axis("tea_orders", own) == "Orders of tea"
+    assert words.axis("recency_days", own) == "Time since the last order (days)"
 
 
 def test_every_picture_of_a_score_is_a_small_png(fitted, tmp_path):

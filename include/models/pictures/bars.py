@@ -1,10 +1,12 @@
 """Features by size: what a score looks at, and how far the customers have moved."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
+from include.contracts import Column
 from include.models.pictures import words
 from include.models.pictures.canvas import BLACK, BLUE, ORANGE, PALE, RED, SKY, headed
 
@@ -17,16 +19,19 @@ LITTLE, MUCH = 0.1, 0.25  # PSI, by custom; see models/drift.py
 LONGEST = 1.0  # PSI: beyond it a bar is cut, or the limits could not be seen; the figure stands
 
 
-def importance(figure: "Figure", title: str, found: pd.Series, unit: str) -> None:
+def importance(
+    figure: "Figure", title: str, found: pd.Series, unit: str, own: Sequence[Column]
+) -> None:
     """Draw the features that a score leans on most; ``unit`` says what a bar measures."""
     largest = _largest(found)
+    first = words.feature(str(largest.index[0]), own)
     headed(
         figure,
         f"{title} · what the score looks at (importance)",
-        f"Most of all at: {words.feature(str(largest.index[0]))}. It says what the model uses, "
-        f"not what causes anything.{_rest(found)}",
+        f"Most of all at: {first}. It says what the model uses, not what causes "
+        f"anything.{_rest(found)}",
     )
-    _bars(figure.subplots(), largest, [BLUE] * len(largest)).set_xlabel(unit)
+    _bars(figure.subplots(), largest, [BLUE] * len(largest), own).set_xlabel(unit)
 
 
 def drift(figure: "Figure", title: str, found: pd.Series) -> None:
@@ -66,11 +71,13 @@ def _rest(found: pd.Series) -> str:
     return f" The {SHOWN} largest of {len(found)}." if len(found) > SHOWN else ""
 
 
-def _bars(axes: "Axes", values: pd.Series, colours: list[str]) -> "Axes":
+def _bars(
+    axes: "Axes", values: pd.Series, colours: list[str], own: Sequence[Column] = ()
+) -> "Axes":
     """The largest on top, each by its name in words."""
     places = np.arange(len(values))[::-1]
     axes.barh(places, values.to_numpy(dtype="float64"), color=colours, height=0.7)
-    names = [words.two_lines(words.feature(str(name)), 42) for name in values.index]
+    names = [words.two_lines(words.feature(str(name), own), 42) for name in values.index]
     small = 7.0 if len(values) > 8 else 9.0
     axes.set_yticks(places, names, fontsize=small, linespacing=0.95, color=BLACK)
     axes.grid(visible=False, axis="y")

@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from include.models.pictures import words
 from include.models.pictures.canvas import BLACK, BLUE, ORANGE, headed
 from include.models.pictures.curves import Grid, is_skewed
+from include.models.pictures.words import two_lines
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 SHOWN = 150  # customers of each answer: more hide the colours behind them
@@ -26,7 +27,7 @@ def boundary(figure: "Figure", found: Grid, points: pd.DataFrame, said: dict[str
     Parameters
     ----------
     points : two columns, named as the features of the x and the y axis, and ``label``, 0 or 1.
-    said : title, and the meaning of yes and no.
+    said : title, x and y, which name the axes, and the meaning of yes and no.
     """
     across, up = (str(name) for name in points.columns[:2])
     rate = float(points["label"].mean())
@@ -38,6 +39,21 @@ def boundary(figure: "Figure", found: Grid, points: pd.DataFrame, said: dict[str
     )
     axes = figure.subplots()
     _shade(figure, found, rate)
+    _scatter(axes, found, points, said)
+    axes.set(
+        xlabel=said["x"],
+        ylabel=two_lines(said["y"]),
+        xlim=found.x[[0, -1]],
+        ylim=found.y[[0, -1]],
+        xscale=_scale(points[across]),
+        yscale=_scale(points[up]),
+    )
+    axes.grid(visible=False)
+    figure.legend(loc="outside lower center", ncols=2, fontsize=9)
+
+
+def _scatter(axes: "Axes", found: Grid, points: pd.DataFrame, said: dict[str, str]) -> None:
+    across, up = points.columns[:2]
     for label, text, marker, inside, edge in (
         (0, said["no"], "o", "white", BLUE),
         (1, said["yes"], "^", ORANGE, BLACK),
@@ -53,16 +69,6 @@ def boundary(figure: "Figure", found: Grid, points: pd.DataFrame, said: dict[str
             linewidths=0.8,
             label=f"customers for whom {text}",
         )
-    axes.set(
-        xlabel=words.axis(across),
-        ylabel=words.two_lines(words.axis(up)),
-        xlim=found.x[[0, -1]],
-        ylim=found.y[[0, -1]],
-        xscale=_scale(points[across]),
-        yscale=_scale(points[up]),
-    )
-    axes.grid(visible=False)
-    figure.legend(loc="outside lower center", ncols=2, fontsize=9)
 
 
 def _range(found: Grid) -> tuple[float, float]:

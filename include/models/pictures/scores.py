@@ -1,6 +1,6 @@
 """Pictures of a score of yes or no, held against what happened on a later date."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 from sklearn.pipeline import Pipeline
 
+from include.contracts import Column
 from include.models import metrics
-from include.models.pictures import bars, curves
+from include.models.pictures import bars, curves, words
 from include.models.pictures.boundary import boundary
 from include.models.pictures.canvas import (
     BLACK,
@@ -37,7 +38,8 @@ class Judged:
     """A fitted score beside what happened on a later date; the series on one index.
 
     labels are 0 or 1, scores probabilities, naive any score that needs no model: the obvious
-    answer. What is None is not drawn; the boundary needs importance, profiles and pipeline.
+    answer. What is None is not drawn; the boundary needs importance, profiles and pipeline. ``own``
+    are the columns that the model adds to those of the profile.
     """
 
     labels: pd.Series
@@ -47,6 +49,7 @@ class Judged:
     drift: Mapping[str, float] | None = None  # PSI by feature
     profiles: pd.DataFrame | None = None
     pipeline: Pipeline | None = None
+    own: Sequence[Column] = ()
     yes: str = "it happened"  # what a label of 1 means
     no: str = "it did not"
     importance_unit: str = "AUC lost when the feature is shuffled"
@@ -71,7 +74,11 @@ def score_pictures(out: Path, title: str, judged: Judged) -> list[Path]:
         drawings["gain"] = partial(_gain, title=title, judged=judged)
     if judged.importance is not None and len(judged.importance):
         drawings["importance"] = partial(
-            bars.importance, title=title, found=judged.importance, unit=judged.importance_unit
+            bars.importance,
+            title=title,
+            found=judged.importance,
+            unit=judged.importance_unit,
+            own=judged.own,
         )
     if judged.drift:
         drawings["drift"] = partial(bars.drift, title=title, found=pd.Series(judged.drift))
@@ -208,4 +215,5 @@ def _boundary(title: str, judged: Judged) -> Drawing | None:
     found = curves.grid(judged.pipeline, judged.profiles, across, up)
     points = judged.profiles[[across, up]].astype("float64").assign(label=judged.labels.to_numpy())
     said = {"title": title, "yes": judged.yes, "no": judged.no}
+    said |= {"x": words.axis(across, judged.own), "y": words.axis(up, judged.own)}
     return partial(boundary, found=found, points=points, said=said)

@@ -168,7 +168,24 @@ def _map(
         "of the differences between customers; segments that overlap here may differ in the "
         "rest.",
     )
-    axes = figure.subplots()
+    axes, many = figure.subplots(), len(names) > FEW
+    _scatter(axes, points, labels, names)
+    for share, axis in zip(explained, (axes.xaxis, axes.yaxis), strict=False):
+        axis.set_label_text(f"Principal axis, {share:.0%} of the differences")
+    axes.tick_params(labelbottom=False, labelleft=False)
+    axes.legend(
+        loc="upper left",
+        bbox_to_anchor=(1.0, 1.02),
+        fontsize=6.5 if many else 8.5,
+        labelspacing=0.5,
+        title="Segment (share of customers)",
+        title_fontsize=8.5,
+        markerscale=1.6,
+        alignment="left",
+    )
+
+
+def _scatter(axes: "Axes", points: Numbers, labels: Labels, names: Sequence[str]) -> None:
     rows = np.sort(np.random.default_rng(SEED).permutation(len(points))[:SHOWN])
     counts, many = np.bincount(labels, minlength=len(names)), len(names) > FEW
     for place, number in enumerate(np.argsort(-counts, kind="stable")):
@@ -184,19 +201,6 @@ def _map(
             color=COLOURS[place % len(COLOURS)],
             marker=MARKERS[place % len(MARKERS)],
         )
-    for share, axis in zip(explained, (axes.xaxis, axes.yaxis), strict=False):
-        axis.set_label_text(f"Principal axis, {share:.0%} of the differences")
-    axes.tick_params(labelbottom=False, labelleft=False)
-    axes.legend(
-        loc="upper left",
-        bbox_to_anchor=(1.0, 1.02),
-        fontsize=6.5 if many else 8.5,
-        labelspacing=0.5,
-        title="Segment (share of customers)",
-        title_fontsize=8.5,
-        markerscale=1.6,
-        alignment="left",
-    )
 
 
 def _labelled(name: str, share: float, *, many: bool) -> str:
