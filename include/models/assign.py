@@ -15,9 +15,9 @@ from include import domains, profile
 from include.models import files, naming, registry, rule_segments, store
 from include.models.base import fitted_features, matrix, single_thread
 from include.models.groupings import Numbers
+from include.models.in_use import outdated
 from include.models.registry import Champion, Connection
 from include.models.rfm import PROSPECT, dominant, rfm
-from include.models.in_use import outdated
 
 log = logging.getLogger(__name__)
 

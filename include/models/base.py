@@ -154,8 +154,9 @@ def imputer(names: list[str]) -> ColumnTransformer:
     """
     contract = {column.name: _rule(column.missing) for column in profile.features()}
     rules: dict[tuple[str, str | None], list[str]] = {}
+    texts = groups()
     for name in names:
-        if name not in groups():
+        if name not in texts:
             rules.setdefault(contract.get(name, ("median", None)), []).append(name)
     steps: list[tuple[str, Any, list[str]]] = []
     for (rule, by), columns in sorted(rules.items(), key=str):
@@ -173,7 +174,8 @@ def matrix(profiles: pd.DataFrame, names: list[str]) -> pd.DataFrame:
 
     Of ``groups`` the texts stay.
     """
-    beside = [name for name in names if name in groups()]
+    known = set(groups())
+    beside = [name for name in names if name in known]
     numbers = [name for name in names if name not in beside]
     values = profiles[numbers].astype("float64").round(DIGITS)
     values = values.replace([np.inf, -np.inf], np.nan)

@@ -87,7 +87,7 @@ def tested(make: Make, task: Task) -> tuple[Model, Mending | None]:
 
 
 def _mend(make: Make, fitted: Model, task: Task) -> Mending | None:
-    """How to mend a fit by the newest day it learned from, as foreseen from days that end before it."""
+    """How to mend a fit by the newest day learned from, as foreseen from days before it."""
     past = task.past
     days = past.labels.index.get_level_values(0)
     before = [day for day in days.unique() if day + timedelta(task.horizon_days) <= max(days)]

@@ -14,7 +14,7 @@ import pandas as pd
 
 from include import models, profile
 from include.models import files, registry
-from include.models.registry import Connection
+from include.models.registry import Connection, Metric
 
 BINS = 10
 LEAST_SHARE = 1e-4  # of an empty bin, whose logarithm would be infinite
@@ -54,6 +54,14 @@ def psi(then: Reference, profiles: pd.DataFrame) -> dict[str, float]:
         expected, actual = (np.maximum(shares, LEAST_SHARE) for shares in (old, new))
         found[name] = float(np.sum((actual - expected) * np.log(actual / expected)))
     return found
+
+
+def metrics(moved: dict[str, float]) -> list[Metric]:
+    """The PSI of each feature from the test day to today, as it is recorded with a version."""
+    return [
+        Metric("drift", "psi", f"feature={name}", round(value, DIGITS), None)
+        for name, value in sorted(moved.items())
+    ]
 
 
 def coverage(db: Connection, folder: Path, as_of: date, out: Path) -> Path:

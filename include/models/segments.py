@@ -26,9 +26,9 @@ from include.models.base import fitted_features, matrix, ordinary, single_thread
 from include.models.clusters import Choice, Point
 from include.models.gate import Decision, Measured, Requirement
 from include.models.groupings import Labels, Maker, Numbers
+from include.models.in_use import libraries, outdated
 from include.models.registry import Champion, Connection, Metric, ModelRun
 from include.models.rfm import dominant, rfm
-from include.models.in_use import libraries, outdated
 
 __all__ = ["assign", "train"]
 

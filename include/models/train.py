@@ -15,7 +15,7 @@ from typing import Any
 
 import pandas as pd
 
-from include import domains, models, profile, snapshot
+from include import domains, models, paths, profile, snapshot
 from include.models import (
     Model,
     challenge,
@@ -26,9 +26,11 @@ from include.models import (
     importance,
     labels,
     leaks,
+    pictures,
     registry,
+    search,
 )
-from include.models.base import dated, features, groups, left_out, matrix
+from include.models.base import dated, features, groups, left_out, matrix, sensitive_used
 from include.models.challenge import FEWEST, Make, Task
 from include.models.compare import compare
 from include.models.examples import Examples, examples
@@ -74,7 +76,11 @@ def train(
     else:
         champion = registry.champion(db, model_name, as_of=as_of)
         newest = _newest(make(), folder, as_of)
-        made = _made(make, champion, planned, newest)
+        parameters, searched = search.best(
+            make, planned.task.past, planned.task.horizon_days, trials=settings.trials, seed=seed
+        )
+        made = _made(search.using(make, parameters), champion, planned, newest)
+        made = replace(made, metrics=[*made.metrics, *searched])
         if settings.compare:
             past, later = (
                 (each.profiles, each.labels) for each in (planned.task.past, planned.task.later)
@@ -85,6 +91,9 @@ def train(
         run = _run(model_name, version, as_of, planned, made)
         if registry.record(db, run, run_id=run_id) and run.promoted:
             record_backtest(db, run.card, run.model, version, run_id=run_id)
+    if made.seen:
+        title = f"{model_name}, tested on {planned.days.test if planned.days else as_of}"
+        pictures.score_pictures(paths.pictures(version), title, made.seen)
     return registry.summary(version, made.outcome)
 
 
@@ -106,6 +115,7 @@ class Made:
     artifact: bytes | None = None
     metrics: list[Metric] = field(default_factory=list)
     card: dict[str, Any] = field(default_factory=dict)  # beside that of the plan
+    seen: pictures.Judged | None = None  # what is drawn of it
 
 
 def plan(model: Model, folder: Path, as_of: date, seed: int) -> Plan:
@@ -160,14 +170,23 @@ def _made(make: Make, champion: Champion | None, plan: Plan, newest: pd.DataFram
         newest=fits.tested.score(newest),
         alone=leaks.too_good(later.profiles, later.labels, plan.card["made_of"]["features"]),
     )
+    moved = drift.psi(plan.card["reference"]["features"], newest)
+    seen = pictures.Judged(
+        *(later.labels, judged.scores, judged.naive, lost, moved),
+        profiles=later.profiles,
+        pipeline=fits.tested.pipeline,
+        own=fits.tested.own_features,
+    )
     return Made(
         gate.asked(judged.said, [*concerns, *breaches]),
         fits.artifact,
-        [*judged.metrics, *unfair, *importance.metrics(lost)],
+        [*judged.metrics, *unfair, *importance.metrics(lost), *drift.metrics(moved)],
         {
             "calibration": fits.card,
+            "parameters": fits.tested.parameters,
             "tenths": [asdict(each) for each in tenths(judged.scores, later.labels)],
         },
+        seen,
     )
 
 
@@ -222,6 +241,7 @@ def _card(model: Model, folder: Path, days: Folds | None, task: Task) -> dict[st
     """What the version is made of, which gives its name, and where that came from."""
     past, later = task.past, task.later
     names = [*features(), *(column.name for column in model.own_features)]
+    domain = domains.load()
     return {
         "made_of": {
             "window": _window(days, task.horizon_days),
@@ -233,10 +253,13 @@ def _card(model: Model, folder: Path, days: Folds | None, task: Task) -> dict[st
                 "horizon_days": task.horizon_days,
                 "most_rows": MOST_ROWS,
                 "calibration": "log-odds by the newest day",
+                "trials": domain.models.trials,
+                "limits": [domain.models.asks.model_dump(), domain.fairness.model_dump()],
             },
             "seed": task.seed,
             "libraries": libraries(),
         },
+        "sensitive": sensitive_used(),
         "left_out": {"training": past.noise, "test": later.noise},
         "snapshot": str(folder),
         "known": snapshot.knowledge(folder),

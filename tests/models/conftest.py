@@ -75,6 +75,12 @@ def rules(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     return say
 
 
+@pytest.fixture(autouse=True)
+def own_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Trainings keep pictures: not in the checkout."""
+    monkeypatch.setenv("PORTRAIT_HOME", str(tmp_path / "home"))
+
+
 @pytest.fixture
 def asks(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Change the domain's limits from which on a person is asked."""
