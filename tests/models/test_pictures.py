@@ -191,6 +191,14 @@ def test_every_picture_of_segments_is_a_small_png(tmp_path, segments):
         assert path.stat().st_size < 60_000
 
 
+def test_segments_by_a_single_feature_lie_on_a_line(tmp_path):
+    drawn = pictures.segment_pictures(
+        tmp_path / "v", "segment", CURVE, Choice(2, 2, "asked for"),
+        np.array([[0.0], [0.1], [5.0], [5.1]]), np.array([0, 0, 1, 1]), ["few", "many"], [1.0],
+    )  # fmt: skip
+    assert [path.name for path in drawn] == ["elbow.png", "silhouette.png", "map.png"]
+
+
 def test_value_is_drawn_where_some_brought_nothing_and_some_gave_back(tmp_path):
     did = pd.Series([0.0] * 50 + [-20.0] * 10 + [float(10**n) for n in range(5)] * 10)
     methods = {"historic": did * 0, "bg_nbd": did * 0.9 + 1, "boosted": did}

@@ -53,7 +53,7 @@ def segment_pictures(
     Parameters
     ----------
     curve : the numbers of segments that were tried, ascending.
-    points : (customers, 2), on the two principal axes.
+    points : (customers, 2), on the two principal axes; (customers, 1) where there is only one.
     labels : (customers,) positions in ``names``, which are in words.
     explained : shares of the variance that the two axes show.
     """
@@ -186,10 +186,11 @@ def _map(
 
 
 def _scatter(axes: "Axes", points: Numbers, labels: Labels, names: Sequence[str]) -> None:
+    flat = np.column_stack([points, np.zeros(len(points))])[:, :2]
     rows = np.sort(np.random.default_rng(SEED).permutation(len(points))[:SHOWN])
     counts, many = np.bincount(labels, minlength=len(names)), len(names) > FEW
     for place, number in enumerate(np.argsort(-counts, kind="stable")):
-        own = points[rows[labels[rows] == number]]
+        own = flat[rows[labels[rows] == number]]
         share = counts[number] / max(1, len(labels))
         axes.scatter(
             own[:, 0],
