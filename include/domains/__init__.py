@@ -31,10 +31,21 @@ class Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+SegmentFeature = Literal[
+    "order_count", "revenue", "avg_order_value", "recency_days", "category_count",
+    "gap_days_median", "avg_order_lines", "avg_order_units", "discounted_line_share",
+    "avg_unit_price",
+]  # fmt: skip
+"""Those that models/naming.py has words for."""
+
+
 class Segments(Strict):
     """How customers are grouped."""
 
     algorithm: Literal["kmeans", "minibatch", "gaussian_mixture", "hdbscan"] = "kmeans"
+    features: tuple[SegmentFeature, ...] = (
+        "order_count", "revenue", "avg_order_value", "recency_days", "category_count",
+    )  # fmt: skip
     fewest: int = Field(3, ge=2, le=20)
     most: int = Field(8, ge=2, le=20)
     actions: dict[str, str]  # RFM group -> suggested action in words

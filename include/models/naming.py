@@ -12,13 +12,18 @@ from include.models.reasons import stated
 
 Numbers = npt.NDArray[np.float64]
 
-# What segments are made of, in the order of a name: feature -> (word for low, for high).
+# What segments may be made of, in the order of a name: feature -> (word for low, for high).
 WORDS: dict[str, tuple[str, str]] = {
     "order_count": ("few orders", "frequent"),
     "revenue": ("low spend", "high spend"),
     "avg_order_value": ("small orders", "large orders"),
     "recency_days": ("recent", "long absent"),
     "category_count": ("narrow taste", "wide taste"),
+    "gap_days_median": ("short gaps", "long gaps"),
+    "avg_order_lines": ("few products an order", "many products an order"),
+    "avg_order_units": ("few pieces an order", "many pieces an order"),
+    "discounted_line_share": ("at full price", "at a discount"),
+    "avg_unit_price": ("cheap products", "dear products"),
 }
 CLEAR = 0.5  # standard deviations from the average customer that are worth a word
 STRONG = 1.25  # ... and worth a "very"

@@ -9,8 +9,10 @@ what is in use.
 """
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +20,9 @@ import numpy as np
 import pandas as pd
 from sklearn.decomposition import PCA
 
-from include import domains, profile, snapshot
+from include import domains, paths, profile, snapshot
 from include.errors import InputError
-from include.models import clusters, gate, groupings, keys, naming, registry, store
+from include.models import clusters, gate, groupings, keys, naming, pictures, registry, store
 from include.models.assign import NAME, assign
 from include.models.base import fitted_features, matrix, ordinary, single_thread
 from include.models.clusters import Choice, Point
@@ -85,6 +87,8 @@ def train(
         with single_thread():
             found = _find(values, groups, wanted, before)
     run = _run(version, as_of, card, ready, found)
+    if found.draw:
+        found.draw(paths.pictures(version), f"segment, customers of {as_of}")
     with db.transaction():
         if registry.record(db, run, run_id=run_id):
             _record_curve(db, run, found, run_id)
@@ -120,6 +124,7 @@ class Found:
     metrics: list[Metric] = field(default_factory=list)
     curve: list[Point] = field(default_factory=list)
     choice: Choice | None = None
+    draw: Callable[[Path, str], object] | None = None  # its pictures into a folder, under a title
 
 
 def _run(
@@ -145,11 +150,11 @@ def _buyers(profiles: pd.DataFrame) -> pd.DataFrame:
 
 
 def _values(buyers: pd.DataFrame, seed: int) -> pd.DataFrame:
-    """What k-means sees of at most ``MOST_ROWS`` customers; features of one value are left out."""
+    """What is grouped, of at most ``MOST_ROWS`` customers; features of one value are left out."""
     if len(buyers) > MOST_ROWS:
         drawn = np.random.default_rng(seed).choice(len(buyers), MOST_ROWS, replace=False)
         buyers = buyers.iloc[np.sort(drawn)]
-    values = matrix(buyers, [name for name in naming.WORDS if name in buyers])
+    values = matrix(buyers, [name for name in domains.load().segments.features if name in buyers])
     return values.loc[:, values.nunique() > 1]
 
 
@@ -236,7 +241,16 @@ def _find(values: pd.DataFrame, groups: pd.Series, wanted: Wanted, before: Befor
         "centres": centres,
         "map": PCA(min(2, space.shape[1])).fit(space),
     }
-    return Found(outcome, card, store.dumps(parts), metrics, drawn, choice)
+    draw = partial(
+        pictures.segment_pictures,
+        curve=drawn,
+        choice=choice,
+        points=parts["map"].transform(space),
+        labels=labels,
+        names=card["names"],
+        explained=parts["map"].explained_variance_ratio_,
+    )
+    return Found(outcome, card, store.dumps(parts), metrics, drawn, choice, draw)
 
 
 def _cannot(wanted: Wanted, possible: list[int]) -> Decision | None:

@@ -87,13 +87,13 @@ def train(
             )
             more = compare(partial(models.make, model_name), past, later, seed=seed)
             made = replace(made, metrics=[*made.metrics, *more])
+    if made.seen and planned.days:
+        title = f"{model_name}, tested on {planned.days.test}"
+        pictures.score_pictures(paths.pictures(version), title, made.seen)
     with db.transaction():
         run = _run(model_name, version, as_of, planned, made)
         if registry.record(db, run, run_id=run_id) and run.promoted:
             record_backtest(db, run.card, run.model, version, run_id=run_id)
-    if made.seen:
-        title = f"{model_name}, tested on {planned.days.test if planned.days else as_of}"
-        pictures.score_pictures(paths.pictures(version), title, made.seen)
     return registry.summary(version, made.outcome)
 
 

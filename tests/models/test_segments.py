@@ -1,10 +1,12 @@
+from typing import get_args
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from include import profile
+from include import domains, profile
 from include.errors import InputError
-from include.models import clusters, groupings, naming, segments, value
+from include.models import clusters, groupings, naming, registry, segments, value
 from include.models.assign import described
 from include.models.base import features
 from include.models.clusters import Point
@@ -176,3 +178,19 @@ def test_of_customers_who_buy_alike_no_segments_are_made(warehouse, noise):
     made = segments.train(warehouse, noise, as_of=AS_OF, run_id="r")
     assert made["decision"] == "rejected", made
     assert "silhouette" in made["reason"] or "stability" in made["reason"]
+
+
+def test_segments_are_made_of_the_features_that_the_domain_file_names(
+    warehouse, habits, monkeypatch
+):
+    domain = domains.load()
+    named = domain.segments.model_copy(update={"features": ("order_count", "gap_days_median")})
+    monkeypatch.setattr(domains, "load", lambda: domain.model_copy(update={"segments": named}))
+    segments.train(warehouse, habits, as_of=AS_OF, run_id="r")
+    card = registry.champion(warehouse, "segment").card
+    assert card["made_of"]["features"] == ["order_count", "gap_days_median"]
+
+
+def test_every_feature_that_a_domain_may_name_has_words():
+    assert set(naming.WORDS) == set(get_args(domains.SegmentFeature))
+    assert set(naming.WORDS) <= set(features())
