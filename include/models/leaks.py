@@ -24,10 +24,8 @@ from include.snapshot.schema import SCHEMA
 MOST = 500  # customers: a leak shows in most of those to whom something happened later
 TOO_GOOD = 0.95  # AUC that a single honest feature hardly ever reaches
 CLOSE = 1e-6  # floats nearer than this are the same sum in another order
-ROWS_OF_A_DAY = {  # entity -> the column that says when a row came about; others change, they stay
-    entity: next(column for table, column in DATED if table == entity)
-    for entity, _ in DATED
-    if entity != "customer"
+ROWS_OF_A_DAY = {  # entity -> the column that says when a row came about
+    entity: next(column for table, column in DATED if table == entity) for entity, _ in DATED
 }
 
 
@@ -41,7 +39,12 @@ def foreseen(folder: Path, day: date) -> list[str]:
     if not len(drawn):
         return []
     with_later, without = (_profile(folder, day, drawn, cut) for cut in (False, True))
-    return [name for name in with_later if not _same(with_later[name], without[name])]
+    known = with_later.index.intersection(without.index)
+    return [
+        name
+        for name in with_later
+        if not _same(with_later.loc[known, name], without.loc[known, name])
+    ]
 
 
 def too_good(profiles: pd.DataFrame, labels: pd.Series, names: list[str]) -> dict[str, float]:
@@ -59,6 +62,7 @@ def _drawn(db: duckdb.DuckDBPyConnection, day: date) -> pa.Table:
     later = " UNION ".join(
         f"SELECT customer_id FROM {entity} WHERE {column} >= DATE '{day}'"
         for entity, column in ROWS_OF_A_DAY.items()
+        if entity != "customer"
     )
     return db.sql(
         f"FROM ({later}) WHERE customer_id IS NOT NULL ORDER BY md5(customer_id::text) LIMIT {MOST}"
@@ -81,7 +85,8 @@ def _profile(folder: Path, day: date, drawn: pa.Table, cut: bool) -> pd.DataFram
                 f"CREATE OR REPLACE VIEW product AS {_before('product', day)} FROM every_product"
             )
         profile.build(db, day)
-        return db.sql(f"SELECT {names} FROM profile ORDER BY customer_id").df()
+        found = db.sql(f"SELECT customer_id, {names} FROM profile ORDER BY customer_id").df()
+    return found.set_index("customer_id")
 
 
 def _before(entity: str, day: date) -> str:
@@ -98,7 +103,9 @@ def _before(entity: str, day: date) -> str:
 
 
 def _rows_before(entity: str, day: date) -> str:
-    return f" WHERE {ROWS_OF_A_DAY[entity]} < DATE '{day}'" if entity in ROWS_OF_A_DAY else ""
+    """Rows without a day stay: nobody knows since when they are there."""
+    column = ROWS_OF_A_DAY[entity]
+    return f" WHERE {column} IS NULL OR {column} < DATE '{day}'"
 
 
 def _same(one: pd.Series, other: pd.Series) -> bool:

@@ -4,7 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from include.models import score
+from include import profile
+from include.models import metrics
+from include.models.base import dated
 from include.models.campaign import Campaign
 from include.models.train import train
 from tests.models.conftest import AS_OF, DAYS, FIRST, orders
@@ -85,14 +87,16 @@ def mailed(tmp_path_factory):
     )
 
 
-def test_a_planted_readiness_to_answer_is_learned_promoted_and_scored(warehouse, mailed, tmp_path):
-    made = train(warehouse, mailed, "campaign", as_of=AS_OF, run_id="r")
-    assert made["decision"] == "promoted", made
-    score.score(warehouse, mailed, AS_OF, tmp_path)
-    table = pd.read_parquet(tmp_path / "customer_score.parquet").set_index("customer_id")
-    answers_often = table.index % 3 == 0
-    assert table["score"][answers_often].mean() > 0.45
-    assert table["score"][~answers_often].mean() < 0.25
+def test_a_planted_readiness_to_answer_is_learned(mailed):
+    past, later, model = date(2026, 3, 1), date(2026, 5, 1), Campaign()
+    frames = {day: dated(model, profile.frame(mailed, day), mailed, day) for day in (past, later)}
+    assert all(model.ineligible(known).isna().all() for known in frames.values())
+    answers = {day: model.labels(mailed, known.index, day, 30) for day, known in frames.items()}
+    scores = model.fit(frames[past], answers[past], seed=0).score(frames[later])
+    answers_often = scores.index % 3 == 0
+    assert scores[answers_often].mean() > scores[~answers_often].mean() + 0.25
+    naive = metrics.auc(answers[later], model.naive(frames[later]))
+    assert metrics.auc(answers[later], scores) > naive > 0.6
 
 
 def test_without_interactions_it_is_refused_for_want_of_answers(warehouse, habits):

@@ -33,6 +33,20 @@ def test_later_moments_of_earlier_rows_are_later_too(tmp_path):
     assert leaks.foreseen(folder, date(2026, 3, 1)) == []
 
 
+def test_who_is_known_by_a_later_row_alone_is_no_leak(tmp_path):
+    lines = [
+        {
+            "customer_id": customer,
+            "order_id": f"{customer}-{day}",
+            "product_id": "p",
+            "ordered_on": day,
+        }
+        for customer, day in ((1, "2026-01-01"), (1, "2026-03-10"), (2, "2026-03-12"))
+    ]
+    folder = write_snapshot(tmp_path, order_line=lines)
+    assert leaks.foreseen(folder, date(2026, 3, 1)) == []
+
+
 def test_without_a_later_row_there_is_nothing_to_see(tmp_path):
     line = {"customer_id": 1, "order_id": "o", "product_id": "p", "ordered_on": str(FIRST)}
     assert leaks.foreseen(write_snapshot(tmp_path, order_line=[line]), AS_OF) == []

@@ -85,23 +85,30 @@ def kept(before: pd.Series, now: pd.Series, kinds: list[pd.Series]) -> float:
 
 def test_x(warehouse, tmp_path):
     import time
+
     warehouse.autocommit = True
     who = people(1, KINDS, 60, 3)
-    t=time.time()
+    t = time.time()
     folder = write_snapshot(tmp_path, order_line=lines(1, who))
-    print("snap", time.time()-t, len(who))
+    print("snap", time.time() - t, len(who))
     before = None
     for number, day in enumerate(DAYS):
-        t=time.time()
+        t = time.time()
         made = segments.train(warehouse, folder, as_of=day, run_id=f"train/{number}")
-        t1=time.time()
+        t1 = time.time()
         now = publish_segments(warehouse, folder, number)
         kinds = settled(who, day)
-        print(day, made["decision"], made["reason"], "t", round(t1-t,1), round(time.time()-t1,1))
+        print(
+            day, made["decision"], made["reason"], "t", round(t1 - t, 1), round(time.time() - t1, 1)
+        )
         print(pd.crosstab(kinds, now.reindex(kinds.index)).to_string())
         print(dict(now.value_counts()), len(now))
         if before is not None:
-            print("kept", kept(before, now, [settled(who, DAYS[number-1]), kinds]))
+            print("kept", kept(before, now, [settled(who, DAYS[number - 1]), kinds]))
         before = now
-    print(warehouse.execute("select card->'keys', card->'new', card->'retired' from ops.model_version order by as_of").fetchall())
+    print(
+        warehouse.execute(
+            "select card->'keys', card->'new', card->'retired' from ops.model_version order by as_of"
+        ).fetchall()
+    )
     assert False

@@ -1,5 +1,7 @@
 """A key stays with its segment, whatever number the fit gives to it."""
 
+from datetime import date
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,7 +9,7 @@ import pytest
 from include.models import clusters, groupings, keys, segments
 from include.models.groupings import ALGORITHMS
 from tests.models.conftest import AS_OF
-from tests.models.test_segments import blobs
+from tests.models.test_segments import COLUMNS, blobs
 
 
 def fitted(values, k=3, algorithm="kmeans", seed=0):
@@ -81,6 +83,40 @@ def test_other_customers_in_the_same_place_keep_its_key():
     kept, last = keys.keep_keys(space, labels, spend, old, 3, published=strangers)
     assert (of_each(kept, labels, values) == old).all()
     assert last == 3
+
+
+@pytest.mark.parametrize("newcomers", [60, 1200])
+def test_newcomers_of_a_kind_of_their_own_take_no_key_along(newcomers):
+    values, label = blobs(1)
+    old = pd.Series(np.array(["s1", "s2", "s3"], dtype="object")[label], index=values.index)
+    draw = np.random.default_rng(2)
+    middle = np.array([4, 9000, 2250, 60])  # the champion would count them to s2
+    crowd = pd.DataFrame(draw.normal(middle, middle * 0.1, (newcomers, 4)), columns=COLUMNS)
+    everyone = pd.concat([values, crowd], ignore_index=True)
+    space, labels, spend = fitted(everyone, k=4)
+    champion, known = old.reindex(everyone.index, fill_value="s2"), old.reindex(everyone.index)
+    kept, last = keys.keep_keys(space, labels, spend, champion, 3, published=known)
+    each = of_each(kept, labels, everyone)
+    assert last == 4
+    assert (each[: len(values)] == old).all()
+    assert set(each[len(values) :]) == {"s4"}
+
+
+def test_who_came_after_the_champion_is_a_newcomer_whatever_it_called_them(warehouse):
+    with warehouse.cursor() as cursor:
+        cursor.executemany(
+            """INSERT INTO mart.customer_segment_history
+                   (customer_id, from_as_of, to_as_of, segment_key) VALUES (%s, %s, %s, %s)""",
+            [
+                (1, "2026-03-01", "2026-03-05", "s1"),
+                (1, "2026-03-05", None, "s2"),
+                (2, "2026-03-05", None, "s2"),
+            ],
+        )
+    champion, today, who = date(2026, 3, 1), date(2026, 3, 8), pd.Index([1, 2, 3])
+    assert keys.published(warehouse, who, today).tolist() == ["s2", "s2", None]
+    found = keys.published(warehouse, who, today, since=champion)
+    assert found.isna().tolist() == [False, True, True]
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)

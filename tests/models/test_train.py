@@ -68,9 +68,9 @@ def test_a_challenger_that_is_as_good_or_worse_is_kept_out(
     made = train(warehouse, habits, "purchase", as_of=AS_OF, run_id="r2", seed=1)
     assert made["decision"] == "rejected"
     assert "AUC does not really beat" in made["reason"]
-    assert warehouse.execute("SELECT model_version FROM bi.model_run WHERE champion").fetchall() == [
-        (first["model_version"],)
-    ]
+    assert warehouse.execute(
+        "SELECT model_version FROM bi.model_run WHERE champion"
+    ).fetchall() == [(first["model_version"],)]
     known = "SELECT metric FROM bi.model_metric WHERE split = 'interval' AND model_version = %s"
     assert {name for (name,) in warehouse.execute(known, [made["model_version"]]).fetchall()} == {
         f"{figure}_{end}"
