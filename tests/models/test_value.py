@@ -7,7 +7,7 @@ from threadpoolctl import threadpool_limits
 
 from include import contracts
 from include.models import value
-from include.models.value import contest, publish
+from include.models.value import boosted, contest, foreseen, publish
 from include.models.value.historic import historic
 from include.models.value.history import history, spent
 from tests.models.conftest import AS_OF as HABITS_END
@@ -136,6 +136,21 @@ def test_a_year_ahead_is_judged_from_a_year_before_the_end_and_decides_nothing(h
     for said in ahead.values():
         assert said["actual_revenue_365d"] == pytest.approx(came, abs=1e-4)
     assert "365" not in decided.outcome.reason
+
+
+def test_boosting_foresees_a_year_in_proportion_to_bg_nbd_and_orders_as_many_as_came(
+    habits, decided
+):
+    seen = foreseen.known(habits, decided.test)
+    said = boosted.learn(habits, decided.learned, 90).foresee(seen)
+    habit = foreseen.foresee(seen)
+    for name in ("orders", "revenue"):
+        ahead = said[f"{name}_365d"] / said[f"{name}_90d"]
+        assert ahead.tolist() == pytest.approx(
+            (habit["orders_365d"] / habit["orders_90d"]).tolist()
+        )
+    figures = decided.figures["boosted"]
+    assert figures["total_orders"] == pytest.approx(figures["actual_orders"], rel=0.15)
 
 
 def test_a_history_too_short_for_a_year_ahead_is_judged_by_90_days_alone(tmp_path):
