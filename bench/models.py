@@ -1,22 +1,32 @@
 """What a fit, the scores and the reasons cost: core-seconds and peak memory, a JSON line each.
 
-python bench/models.py [ALGORITHM ...]  (logistic and boosting when none is named)
+python -m bench.models [ALGORITHM ...]  (logistic and boosting when none is named)
+python -m bench.models segments [ALGORITHM ...]  (all that there are when none is named)
 
 Profiles of 80 features are drawn, one in twelve of them with gaps. 500,000 customers give at most
 ``train.MOST_ROWS`` rows to learn from; 1,000,000 are scored and 100,000 explained, in parts.
+
+Segments: 1,000,000 customers (CUSTOMERS= changes it) of the shop of ``bench.train``, trained and
+assigned end to end by each algorithm, each in a process and a database of its own.
 """
 
 import json
+import os
 import resource
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import psycopg
 
-from include.models import ALGORITHMS, base
+from bench import train as shop
+from include import profile
+from include.models import ALGORITHMS, base, groupings, segments
 from include.models.churn import Churn
 from include.models.reasons import contributions
 from include.models.train import MOST_ROWS
@@ -93,10 +103,50 @@ def main(algorithms: list[str]) -> None:
             )
 
 
+def train_segments(url: str, folder: Path, algorithm: str) -> dict[str, Any]:
+    """Find segments, and say what was decided."""
+    with psycopg.connect(url) as db:
+        made = segments.train(db, folder, as_of=shop.AS_OF, run_id="bench", algorithm=algorithm)
+        [learned] = db.execute("SELECT card -> 'made_of' -> 'rows' FROM ops.model_version")
+    return {"rows": learned[0], "decision": made["decision"], "reason": made["reason"]}
+
+
+def assign_segments(url: str, folder: Path, algorithm: str) -> dict[str, Any]:
+    """Put everybody into a segment; where the gate refused, into the groups of RFM."""
+    with psycopg.connect(url) as db:
+        found = segments.assign(db, folder, shop.AS_OF, folder)
+    return {"rows": found["customers"], "segments": found["segments"], "algorithm": algorithm}
+
+
+def write_profile(folder: Path) -> dict[str, Any]:
+    """Work out the profile that all of them learn from."""
+    return {"rows": profile.customers(profile.compute(folder, shop.AS_OF))}
+
+
+def compare_segments(algorithms: list[str]) -> None:
+    """Train and assign by each algorithm, on the same customers."""
+    customers = int(os.environ.get("CUSTOMERS") or SCORED)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch) / "shop"
+        shop.show("segments_shop", **shop.measured(shop.write_shop, folder, customers))
+        shop.measured(write_profile, folder)
+        for name in algorithms:
+            with shop.database(Path(scratch)) as url:
+                for what, work in {"train": train_segments, "assign": assign_segments}.items():
+                    found = shop.measured(work, url, folder, name)
+                    shop.show(f"segments_{what}", **{"algorithm": name, **found})
+
+
 CONTRACT = base.features
 
 if __name__ == "__main__":
-    unknown = set(sys.argv[1:]) - set(ALGORITHMS)
-    if unknown:
-        sys.exit(f"bench: {', '.join(unknown)} is unknown; known: {', '.join(ALGORITHMS)}")
-    main(sys.argv[1:] or ["logistic", "boosting"])
+    of_segments = sys.argv[1:2] == ["segments"]
+    known, asked = ALGORITHMS, sys.argv[1:]
+    if of_segments:
+        known, asked = groupings.ALGORITHMS, sys.argv[2:]
+    if unknown := set(asked) - set(known):
+        sys.exit(f"bench: {', '.join(unknown)} is unknown; known: {', '.join(known)}")
+    if of_segments:
+        compare_segments(asked or list(known))
+    else:
+        main(asked or ["logistic", "boosting"])

@@ -22,14 +22,16 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import psycopg
+import pyarrow.parquet as pq
 from psycopg import sql
 
-from bench import recommend as made_up
-from include import domains, models, profile, warehouse
+from include import domains, duck, models, profile, warehouse
 from include.local import postgres
 from include.models import labels, segments, train, value
 from include.models.value import contest
+from include.snapshot.schema import SCHEMA
 
 FIRST, DAYS = date(2024, 1, 1), 800
 AS_OF = FIRST + timedelta(days=DAYS)
@@ -116,12 +118,22 @@ SHOP = {
 }
 
 
-def write_shop(folder: Path, customers: int) -> int:
-    """Write the shop as a snapshot, the same one each time; return its order lines."""
-    made_up.snapshot(folder, SHOP, customers=customers)
+def write_shop(folder: Path, customers: int) -> dict[str, Any]:
+    """Write the shop as a snapshot, the same one each time; say how large it is."""
+    folder.mkdir()
+    with duckdb.connect(config={"threads": 2, "memory_limit": "2GB"}) as db:
+        db.execute("SET enable_progress_bar = false")
+        for entity, schema in SCHEMA.items():
+            path = folder / f"{entity}.parquet"
+            pq.write_table(schema.empty_table(), path)
+            if entity in SHOP:
+                db.execute(f"CREATE TABLE made AS FROM read_parquet({duck.quoted(path)})")
+                db.execute(f"INSERT INTO made BY NAME {SHOP[entity].format(customers=customers)}")
+                db.execute(f"COPY made TO {duck.quoted(path)} (FORMAT parquet)")
+                db.execute("DROP TABLE made")
     manifest = {"consent_mapped": False, "known_at": f"{AS_OF}T00:00:00+00:00", "known_from": {}}
     (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
-    return profile.customers(folder / "order_line.parquet")
+    return {"customers": customers, "lines": profile.customers(folder / "order_line.parquet")}
 
 
 def days(folder: Path) -> list[date]:
@@ -169,16 +181,17 @@ def train_model(url: str, folder: Path, name: str) -> dict[str, Any]:
     }
 
 
-def measured(work: Callable[..., Any], *args: Any) -> dict[str, Any]:
-    """What work gave, if a dict, and what it cost: that of the whole process, its start too."""
+def measured(work: Callable[..., dict[str, Any]], *args: Any) -> dict[str, Any]:
+    """What work says, and what it cost: that of the whole process, its start too."""
     began = time.monotonic()
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
         said, cost = process.submit(_measured, work, *args).result()
-    found = said if isinstance(said, dict) else {"rows": said}
-    return {**found, **cost, "wall_s": round(time.monotonic() - began, 1)}
+    return {**said, **cost, "wall_s": round(time.monotonic() - began, 1)}
 
 
-def _measured(work: Callable[..., Any], *args: Any) -> tuple[Any, dict[str, float]]:
+def _measured(
+    work: Callable[..., dict[str, Any]], *args: Any
+) -> tuple[dict[str, Any], dict[str, float]]:
     said = work(*args)
     # not getrusage: a child's begins with its parent's peak
     peak = next(
@@ -192,9 +205,9 @@ def _measured(work: Callable[..., Any], *args: Any) -> tuple[Any, dict[str, floa
     }
 
 
-def show(what: str, **figures: Any) -> None:
+def show(name: str, **figures: Any) -> None:
     """Print one line."""
-    print(json.dumps({"name": f"train_{what}", **figures}), flush=True)
+    print(json.dumps({"name": name, **figures}), flush=True)
 
 
 @contextmanager
@@ -202,17 +215,17 @@ def database(scratch: Path) -> Iterator[str]:
     """The conninfo of a warehouse with every contract deployed, which goes away."""
     given = os.environ.get("PORTRAIT_BENCH_DSN")
     admin = given or postgres.start(scratch / "home", durable=False).url_admin
-    name = sql.Identifier(f"portrait_bench_{secrets.token_hex(6)}")
+    name = f"portrait_bench_{secrets.token_hex(6)}"
     with psycopg.connect(admin, autocommit=True) as db:
-        db.execute(sql.SQL("CREATE DATABASE {}").format(name))
+        db.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
     try:
-        url = psycopg.conninfo.make_conninfo(admin, dbname=name.as_string().strip('"'))
+        url = psycopg.conninfo.make_conninfo(admin, dbname=name)
         with psycopg.connect(url) as db:
             warehouse.deploy(db)
         yield url
     finally:
         with psycopg.connect(admin, autocommit=True) as db:
-            db.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
+            db.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
         if given is None:
             postgres.remove(scratch / "home")
 
@@ -222,13 +235,12 @@ def main() -> None:
     customers = int(os.environ.get("CUSTOMERS") or 500_000)
     with tempfile.TemporaryDirectory() as name, database(Path(name)) as url:
         folder = Path(name) / "shop"
-        shop = measured(write_shop, folder, customers)
-        show("shop", customers=customers, lines=shop["rows"], wall_s=shop["wall_s"])
-        show("profiles", **measured(write_profiles, folder))
+        show("train_shop", **measured(write_shop, folder, customers))
+        show("train_profiles", **measured(write_profiles, folder))
         for model in [*models.wanted(folder, AS_OF), "segment", "value"]:
             found = measured(train_model, url, folder, model)
             met = all(found[figure] <= most for figure, most in LIMIT.items())
-            show("model", **found, limit=LIMIT, met=met)
+            show("train_model", **found, limit=LIMIT, met=met)
 
 
 if __name__ == "__main__":

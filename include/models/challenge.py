@@ -16,7 +16,7 @@ from include.models.in_use import horizon, outdated
 from include.models.registry import Champion, Metric
 
 FEWEST = 50  # of each answer, in the days learned from and again on the test day
-WORN = 0.1  # calibration error from which on a champion's probabilities mislead
+WORN = 0.1  # calibration error beyond chance, from which on probabilities mislead
 
 Make = Callable[[], Model]
 
@@ -144,7 +144,7 @@ def _worn(labels: pd.Series, scores: pd.Series, rival: pd.Series | None) -> str 
     if rival is None:
         return None
     answers = labels.to_numpy()
-    off, now = (metrics.calibration_error(answers, each.to_numpy()) for each in (rival, scores))
+    off, now = (metrics.miscalibration(answers, each.to_numpy()) for each in (rival, scores))
     if off <= WORN or now > WORN:
         return None
     return f"its probabilities are off by {off:.2f} on average, those of the new one by {now:.2f}"

@@ -63,10 +63,13 @@ def score_psi(then: pd.Series, now: pd.Series) -> float:
 
 
 def _calibration(most: float, labels: pd.Series, scores: pd.Series) -> str | None:
-    off = metrics.calibration_error(labels.to_numpy(), scores.to_numpy())
+    off = metrics.miscalibration(labels.to_numpy(), scores.to_numpy())
     if off <= most:
         return None
-    return f"its probabilities were off by {off:.2f} on average on the later date, limit {most:g}"
+    return (
+        f"its probabilities were off by {off:.2f} on average on the later date beyond chance, "
+        f"limit {most:g}"
+    )
 
 
 def _too_good(alone: dict[str, float]) -> str | None:

@@ -108,6 +108,16 @@ def calibration_error(labels: npt.NDArray[np.int64], scores: Numbers) -> float:
     return float(sum(gaps) / len(scores))
 
 
+def miscalibration(labels: npt.NDArray[np.int64], scores: Numbers) -> float:
+    """The calibration error less what chance alone gives right probabilities; 0 or more.
+
+    The mean absolute deviation of a sum of answers is about sqrt(2 / pi) of its standard deviation.
+    """
+    groups = np.array_split(np.argsort(scores, kind="stable"), 10)
+    spread = [np.sqrt(2 / np.pi * (scores[rows] * (1 - scores[rows])).sum()) for rows in groups]
+    return max(0.0, calibration_error(labels, scores) - float(sum(spread)) / len(scores))
+
+
 def _lift(labels: npt.NDArray[np.int64], scores: Numbers) -> float:
     """Share of positives among the highest tenth, against their share in all."""
     tenth = max(1, len(labels) // 10)

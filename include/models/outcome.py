@@ -14,8 +14,8 @@ from typing import Any
 
 import pandas as pd
 
-from include import duck
-from include.models import MODELS, labels
+from include import duck, models
+from include.models import labels
 from include.models.base import rank
 from include.models.registry import Connection
 
@@ -107,11 +107,12 @@ def measure(db: Connection, folder: Path, as_of: date, *, run_id: str) -> int:
     if known is None:
         return 0
     with db.transaction():  # leaves no transaction open while the outcome is computed
-        rows = db.execute(
+        due = db.execute(
             """SELECT DISTINCT model, as_of, model_version, horizon_days FROM ops.score_log
-               WHERE as_of + horizon_days <= %s AND model = ANY(%s) ORDER BY model, as_of""",
-            [known.end, list(MODELS)],
+               WHERE as_of + horizon_days <= %s ORDER BY model, as_of""",
+            [known.end],
         ).fetchall()
+    rows = [row for row in due if models.known(row[0])]
     alive = _customers(folder) if rows else pd.Index([])
     for row in rows:
         foreseen = Foreseen(*row)
@@ -153,7 +154,7 @@ def _happened(db: Connection, folder: Path, said: Foreseen, alive: pd.Index) -> 
     then = pd.concat({decile: pd.Series(ids) for decile, _, ids in rows})
     now = then.where(then.isin(alive), then.map(_merged(db, then[~then.isin(alive)], alive)))
     there = pd.Index(now.dropna().unique().astype("int64"))
-    model = MODELS[said.model]()
+    model = models.make(said.model)
     answers = model.labels(folder, there, said.as_of, said.horizon_days)
     found = now.map(answers).groupby(level=0)
     counts, happened = found.count(), found.sum()

@@ -192,9 +192,8 @@ def _made(make: Make, champion: Champion | None, plan: Plan, newest: pd.DataFram
 
 def _newest(model: Model, folder: Path, as_of: date) -> pd.DataFrame:
     """The profiles of today of those whom the scores will be of."""
-    profiles = profile.frame(folder, as_of)
-    eligible = profiles[model.ineligible(profiles).isna()]
-    return dated(model, eligible, folder, as_of)
+    known = dated(model, profile.frame(folder, as_of), folder, as_of)
+    return known[model.ineligible(known).isna()]
 
 
 def _run(model: str, version: str, as_of: date, plan: Plan, made: Made) -> ModelRun:

@@ -81,3 +81,12 @@ def test_the_card_says_how_both_fits_were_mended(warehouse, habits):
            AND slice = 'all' AND value < baseline + 0.1"""
     ).fetchall()
     assert found == [(1,)]
+
+
+def test_what_chance_gives_right_probabilities_is_no_miscalibration():
+    draw = np.random.default_rng(0)
+    scores = draw.uniform(0, 1, 300)
+    labels = (draw.uniform(0, 1, 300) < scores).astype("int64")
+    assert metrics.calibration_error(labels, scores) > 0.03
+    assert metrics.miscalibration(labels, scores) < 0.03
+    assert metrics.miscalibration(labels, scores / 2) > 0.15

@@ -198,7 +198,8 @@ def test_only_who_was_scored_is_kept(db):
 def test_scores_of_a_real_model_are_held_against_every_order_that_came(db, habits, tmp_path, model):
     days = {"churn": 90, "purchase": 30}[model]
     day = AS_OF - timedelta(days=100)
-    assert train(db, habits, model, as_of=day, run_id="r")["promoted"]
+    made = train(db, habits, model, as_of=day, run_id="r")
+    assert made["promoted"], made
     score(db, habits, day, tmp_path)
     table = pd.read_parquet(tmp_path / "customer_score.parquet").query("eligible")
     deciles = {

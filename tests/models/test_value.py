@@ -107,7 +107,23 @@ def test_the_method_nearest_on_the_later_date_publishes(decided, table):
     assert errors["mean"] > min(errors.values())
     assert decided.method == min(errors, key=errors.get)
     assert set(table["method"]) == {decided.method}
-    assert decided.outcome.reason.startswith(f"{decided.method} publishes; RMSE")
+    assert decided.outcome.promoted
+    assert decided.outcome.reason.startswith(f"{decided.method} beats the baseline mean (")
+
+
+def test_where_all_buy_alike_no_method_is_really_nearer_than_the_mean(warehouse, noise):
+    made = value.train(warehouse, noise, as_of=HABITS_END, run_id="r")
+    assert made["decision"] == "rejected", made
+    assert "does not really beat the baseline mean" in made["reason"]
+    table = publish.value(noise, HABITS_END, publish.chosen(None))
+    assert set(table["method"]) == {"historic"}
+
+
+def test_another_method_takes_over_only_if_it_is_really_nearer(habits):
+    """Boosted and the past rate are about equally near there, BG/NBD is further away."""
+    for in_use, promoted in (("bg_nbd", True), ("historic", False)):
+        said = contest.contest(habits, HABITS_END, champion=in_use).outcome
+        assert said.promoted == promoted, said.reason
 
 
 def test_the_later_date_and_the_days_learned_from_lie_before_their_answers(decided):
@@ -248,7 +264,7 @@ def test_what_was_measured_and_decided_is_kept_once(warehouse, habits):
         value.train(warehouse, habits, as_of=HABITS_END, run_id=run_id)
     runs = warehouse.execute("SELECT model, run_id, reason FROM bi.model_run").fetchall()
     assert [(model, run_id) for model, run_id, _ in runs] == [("value", "first")]
-    assert "publishes; RMSE of the revenue of 90 days: historic" in runs[0][2]
+    assert "; RMSE of the revenue of 90 days: historic" in runs[0][2]
     measured = warehouse.execute(
         """SELECT slice, baseline IS NOT NULL FROM bi.model_metric
            WHERE metric = 'rmse_revenue' ORDER BY slice"""

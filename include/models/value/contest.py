@@ -1,10 +1,10 @@
-"""Which way of foreseeing publishes: the one that was nearest on a later date.
+"""Which way of foreseeing publishes: one that was really nearest on a later date.
 
 Decided by 90 days, whose answers any shop of half a year knows. Where the history suffices, each
 method is also held against the last 365 days, as it would have foreseen them a year ago.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import pandas as pd
 
 from include import domains
 from include.models import gate, labels
+from include.models.base import single_thread
 from include.models.gate import Decision, Requirement
 from include.models.labels import Span
 from include.models.value import boosted, foreseen, history
@@ -51,8 +52,12 @@ class Contest:
         return [self.test, *self.learned][:MOST_DATES] if self.test else []
 
 
-def contest(folder: Path, as_of: date, *, seed: int = 0) -> Contest:
-    """Foresee JUDGED_DAYS from a past day by each method and compare with what happened."""
+def contest(folder: Path, as_of: date, *, champion: str | None = None, seed: int = 0) -> Contest:
+    """Foresee JUDGED_DAYS from a past day by each method and compare with what happened.
+
+    ``champion`` is the method that an earlier training chose; without any, and without a decision
+    here, values come from the past rate.
+    """
     span = labels.span(folder, as_of)
     test = span.end - timedelta(days=JUDGED_DAYS) if span else None
     folds = labels.folds(span, JUDGED_DAYS)
@@ -71,13 +76,12 @@ def contest(folder: Path, as_of: date, *, seed: int = 0) -> Contest:
     did = history.spent(folder, seen.ordinary, test, JUDGED_DAYS)
     figures = _figures(found, did, JUDGED_DAYS)
     figures[METHODS[1]] |= _covered(seen, did, JUDGED_DAYS, seed)
-    able = [name for name in METHODS if name in found]
-    method = min(able, key=lambda name: figures[name]["rmse_revenue"])
-    outcome = _decision(method, figures)
-    year, later = _a_year_ago(folder, span, seed)
-    figures = {name: said | later.get(name, {}) for name, said in figures.items()}
     judged = pd.DataFrame({name: frame[f"revenue_{JUDGED_DAYS}d"] for name, frame in found.items()})
     judged["revenue"] = did["revenue"]
+    method, outcome, how_sure = _decision(judged, champion, seed)
+    figures = {name: said | how_sure.get(name, {}) for name, said in figures.items()}
+    year, later = _a_year_ago(folder, span, seed)
+    figures = {name: said | later.get(name, {}) for name, said in figures.items()}
     return Contest(method, outcome, test, learned, ready, figures, year, judged)
 
 
@@ -154,10 +158,28 @@ def _covered(seen: Known, did: pd.DataFrame, days: int, seed: int) -> Figures:
     return _named(found, days)
 
 
-def _decision(method: str, figures: dict[str, Figures]) -> Decision:
-    said = ", ".join(f"{name} {figures[name]['rmse_revenue']:.4g}" for name in figures)
-    reason = f"{method} publishes; RMSE of the revenue of {JUDGED_DAYS} days: {said}"
-    return Decision(True, "promoted", reason)  # the past rate, too, is a method that was measured
+def _decision(
+    judged: pd.DataFrame, champion: str | None, seed: int
+) -> tuple[str, Decision, dict[str, Figures]]:
+    """The nearest method, what the gate says of it, and how sure each error is.
+
+    The nearest must really be nearer than MEAN, and than the method in use where that is another.
+    """
+    statistics = {
+        name: gate.error(judged[name], judged["revenue"]) for name in judged if name != "revenue"
+    }
+    with single_thread():
+        found = gate.measured(statistics, len(judged), seed=seed)
+    method = min(found.keys() & set(METHODS), key=lambda name: (found[name].value, name))
+    how_sure = {
+        name: dict(zip(("rmse_revenue_low", "rmse_revenue_high"), each.interval, strict=True))
+        for name, each in found.items()
+    }
+    said = ", ".join(f"{name} {each.value:.4g}" for name, each in found.items())
+    in_use = found.get(champion) if champion and champion != method else None
+    outcome = gate.decide(found[method], in_use, {MEAN: found[MEAN]}, higher_is_better=False)
+    reason = f"{method} {outcome.reason}; RMSE of the revenue of {JUDGED_DAYS} days: {said}"
+    return method, replace(outcome, reason=reason), how_sure
 
 
 def past_rate(profiles: pd.DataFrame, day: date) -> pd.DataFrame:

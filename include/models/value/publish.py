@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from include import profile
-from include.models import files, registry
+from include import paths, profile
+from include.models import files, pictures, registry
 from include.models.gate import Decision
 from include.models.in_use import libraries
 from include.models.registry import Connection, Metric, ModelRun
@@ -31,8 +31,20 @@ def train(
     -------
     model_version, promoted, decision and reason: small and JSON-able.
     """
-    decided = contest(folder, as_of, seed=seed)
+    champion = registry.champion(db, NAME, as_of=as_of)
+    used = chosen(champion.card).method if champion else None
+    decided = contest(folder, as_of, champion=used, seed=seed)
     run = _run(folder, as_of, decided, seed)
+    if known := registry.decision(db, run.model_version):
+        return registry.summary(run.model_version, known)
+    if decided.judged is not None:
+        pictures.value_pictures(
+            paths.pictures(run.model_version),
+            f"value, {JUDGED_DAYS} days from {decided.test}",
+            decided.judged["revenue"],
+            {name: decided.judged[name] for name in METHODS if name in decided.judged},
+            publishes=decided.method if decided.outcome.promoted else used or METHODS[0],
+        )
     registry.record(db, run, run_id=run_id)
     log.info("value: %s", decided.outcome.reason)
     return registry.summary(run.model_version, decided.outcome)
