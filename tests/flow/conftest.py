@@ -23,7 +23,7 @@ from tests.flow.command import Answer, Command
 
 LAST_DAY = date(2026, 3, 1)
 AS_OF = "2026-03-02"
-CUSTOMERS, DAYS = 400, 500
+CUSTOMERS, DAYS = 1000, 500
 
 
 @dataclass(frozen=True)
