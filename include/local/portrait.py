@@ -27,7 +27,12 @@ RULES = {
     "probable": "likeness",
     "alone": "",
 }
-QUESTIONS = {"churn": "No purchase", "purchase": "A purchase"}
+QUESTIONS = {
+    "churn": "No purchase",
+    "purchase": "A purchase",
+    "high_value": "Among the best customers",
+    "campaign": "An answer to a mail",
+}
 LISTS = {"explore": "New to them", "repeat": "To buy again"}
 
 RECORDS = """SELECT source || ':' || source_id AS record,
@@ -198,7 +203,9 @@ def _part(name: str, profile: Row, products: dict[str, str]) -> Table:
 def _scores(rows: list[Row], value: Row | None) -> Table:
     table = _table("What comes next", "", "Likely", "Tenth", "Because")
     for row in rows:
-        asked = f"{QUESTIONS.get(row['model'], row['model'])} within {row['horizon_days']} days"
+        kind, _, category = row["model"].partition(":")
+        question = f"A purchase of {category}" if category else QUESTIONS.get(kind, kind)
+        asked = f"{question} within {row['horizon_days']} days"
         reasons = [row[f"reason_{place}"] for place in (1, 2, 3) if row[f"reason_{place}"]] or ["–"]
         if row["score"] is None:
             _add(table, asked, "–", "–", row["ineligible_reason"])

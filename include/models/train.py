@@ -65,8 +65,7 @@ def train(
     InputError
         If no model has that name.
     """
-    settings = domains.load().models
-    make = partial(models.make, model_name, settings.algorithm)
+    make = partial(models.make, model_name, domains.load().models.algorithm)
     planned = plan(make(), folder, as_of, seed)
     version = registry.version(model_name, as_of, **planned.card["made_of"])
     if decided := registry.decision(db, version):
@@ -75,18 +74,7 @@ def train(
         made = Made(refusal)
     else:
         champion = registry.champion(db, model_name, as_of=as_of)
-        newest = _newest(make(), folder, as_of)
-        parameters, searched = search.best(
-            make, planned.task.past, planned.task.horizon_days, trials=settings.trials, seed=seed
-        )
-        made = _made(search.using(make, parameters), champion, planned, newest)
-        made = replace(made, metrics=[*made.metrics, *searched])
-        if settings.compare:
-            past, later = (
-                (each.profiles, each.labels) for each in (planned.task.past, planned.task.later)
-            )
-            more = compare(partial(models.make, model_name), past, later, seed=seed)
-            made = replace(made, metrics=[*made.metrics, *more])
+        made = _learned(make, champion, planned, _newest(make(), folder, as_of))
     if made.seen and planned.days:
         title = f"{model_name}, tested on {planned.days.test}"
         pictures.score_pictures(paths.pictures(version), title, made.seen)
@@ -149,6 +137,25 @@ def _leaking(folder: Path, plan: Plan) -> Decision | None:
         "is dated later is taken away; mend the SQL of include/profile"
     )
     return Decision(False, "rejected", reason)
+
+
+def _learned(make: Make, champion: Champion | None, plan: Plan, newest: pd.DataFrame) -> Made:
+    """What was made with the best parameters, and what other algorithms would have given."""
+    task, settings = plan.task, domains.load().models
+    parameters, searched = search.best(
+        make, task.past, task.horizon_days, trials=settings.trials, seed=task.seed
+    )
+    made = _made(search.using(make, parameters), champion, plan, newest)
+    compared = (
+        compare(
+            partial(models.make, make().name),
+            *((each.profiles, each.labels) for each in (task.past, task.later)),
+            seed=task.seed,
+        )
+        if settings.compare
+        else []
+    )
+    return replace(made, metrics=[*made.metrics, *searched, *compared])
 
 
 def _made(make: Make, champion: Champion | None, plan: Plan, newest: pd.DataFrame) -> Made:
