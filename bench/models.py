@@ -4,7 +4,7 @@ python -m bench.models [ALGORITHM ...]  (logistic and boosting when none is name
 python -m bench.models segments [ALGORITHM ...]  (all that there are when none is named)
 
 Profiles of 80 features are drawn, one in twelve of them with gaps. 500,000 customers give at most
-``train.MOST_ROWS`` rows to learn from; 1,000,000 are scored and 100,000 explained, in parts.
+``challenge.MOST_ROWS`` rows to learn from; 1,000,000 are scored and 100,000 explained, in parts.
 
 Segments: 1,000,000 customers (CUSTOMERS= changes it) of the shop of ``bench.train``, trained and
 assigned end to end by each algorithm, each in a process and a database of its own.
@@ -27,9 +27,9 @@ import psycopg
 from bench import train as shop
 from include import profile
 from include.models import ALGORITHMS, base, groupings, segments
+from include.models.challenge import MOST_ROWS
 from include.models.churn import Churn
 from include.models.reasons import contributions
-from include.models.train import MOST_ROWS
 
 CUSTOMERS, SCORED, EXPLAINED, PART = 500_000, 1_000_000, 100_000, 100_000
 FEATURES = 80

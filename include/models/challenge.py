@@ -15,6 +15,7 @@ from include.models.gate import Decision, Measured
 from include.models.in_use import horizon, outdated
 from include.models.registry import Champion, Metric
 
+MOST_ROWS = 300_000  # learned from, over all days: more costs hours and memory, not accuracy
 FEWEST = 50  # of each answer, in the days learned from and again on the test day
 WORN = 0.1  # calibration error beyond chance, from which on probabilities mislead
 
@@ -69,15 +70,19 @@ def fit(make: Make, task: Task) -> Fits:
     measured, mending = tested(make, task)
     raw = measured.score(later.profiles)
     measured.pipeline = calibration.mend(measured.pipeline, mending)
-    learned = [past, later.without(left_out())]
-    published = make().fit(
-        pd.concat([each.profiles for each in learned]),
-        pd.concat([each.labels for each in learned]),
-        seed=task.seed,
-    )
+    published = make().fit(*_learned(past, later.without(left_out()), task.seed), seed=task.seed)
     again = calibration.learn(raw, published.score(later.profiles), later.labels)
     published.pipeline = calibration.mend(published.pipeline, again)
     return Fits(measured, published, {"tested": mending, "published": again})
+
+
+def _learned(past: Examples, later: Examples, seed: int) -> tuple[pd.DataFrame, pd.Series]:
+    """At most ``MOST_ROWS`` of both, each date in its share."""
+    rows = len(past.labels) + len(later.labels)
+    if rows > MOST_ROWS:
+        past, later = (each.drawn(MOST_ROWS / rows, seed) for each in (past, later))
+    both = [past, later]
+    return pd.concat([each.profiles for each in both]), pd.concat([each.labels for each in both])
 
 
 def tested(make: Make, task: Task) -> tuple[Model, Mending | None]:

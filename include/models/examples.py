@@ -39,6 +39,13 @@ class Examples:
         people = self.people[rows] if len(self.people) else self.people
         return replace(self, profiles=self.profiles[rows], labels=self.labels[rows], people=people)
 
+    def drawn(self, share: float, seed: int) -> "Examples":
+        """A share of the rows, drawn at random, in their order."""
+        rows = np.zeros(len(self.labels), dtype=bool)
+        count = int(share * len(rows))
+        rows[np.random.default_rng(seed).choice(len(rows), count, replace=False)] = True
+        return self.only(rows)
+
     @property
     def rarest(self) -> int:
         """How often the rarer answer occurs."""

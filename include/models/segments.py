@@ -210,7 +210,7 @@ def _before(db: Connection, values: pd.DataFrame, as_of: date) -> Before:
     return Before(
         list(champion.card["keys"]) if champion else [],
         _old_keys(champion, values),
-        keys.published(db, values.index, as_of),
+        keys.published(db, values.index, as_of, since=champion.as_of if champion else None),
         _last_number(db),
     )
 

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from include import domains, models, paths, profile, snapshot
@@ -31,7 +32,7 @@ from include.models import (
     search,
 )
 from include.models.base import dated, features, groups, left_out, matrix, sensitive_used
-from include.models.challenge import FEWEST, Make, Task
+from include.models.challenge import FEWEST, MOST_ROWS, Make, Task
 from include.models.compare import compare
 from include.models.examples import Examples, examples
 from include.models.gate import Decision, Requirement
@@ -40,7 +41,7 @@ from include.models.labels import Folds, Span
 from include.models.outcome import record_backtest, tenths
 from include.models.registry import Champion, Connection, Metric, ModelRun
 
-MOST_ROWS = 300_000  # learned from, over all days: more costs hours and memory, not accuracy
+MOST_NEWEST = 100_000  # customers of today by whose scores drift is told
 
 
 def train(
@@ -74,7 +75,7 @@ def train(
         made = Made(refusal)
     else:
         champion = registry.champion(db, model_name, as_of=as_of)
-        made = _learned(make, champion, planned, _newest(make(), folder, as_of))
+        made = _learned(make, champion, planned, _newest(make(), folder, as_of, seed))
     if made.seen and planned.days:
         title = f"{model_name}, tested on {planned.days.test}"
         pictures.score_pictures(paths.pictures(version), title, made.seen)
@@ -197,10 +198,15 @@ def _made(make: Make, champion: Champion | None, plan: Plan, newest: pd.DataFram
     )
 
 
-def _newest(model: Model, folder: Path, as_of: date) -> pd.DataFrame:
-    """The profiles of today of those whom the scores will be of."""
+def _newest(model: Model, folder: Path, as_of: date, seed: int) -> pd.DataFrame:
+    """The profiles of today of at most ``MOST_NEWEST`` of those whom the scores will be of."""
     known = dated(model, profile.frame(folder, as_of), folder, as_of)
-    return known[model.ineligible(known).isna()]
+    known = known[model.ineligible(known).isna()]
+    names = [*features(), *groups(), *(column.name for column in model.own_features)]
+    if len(known) > MOST_NEWEST:
+        drawn = np.random.default_rng(seed).choice(len(known), MOST_NEWEST, replace=False)
+        known = known.iloc[np.sort(drawn)]
+    return known[names]
 
 
 def _run(model: str, version: str, as_of: date, plan: Plan, made: Made) -> ModelRun:

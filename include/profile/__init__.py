@@ -14,11 +14,14 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from include import duck
@@ -193,8 +196,20 @@ def frame(folder: Path, as_of: date) -> pd.DataFrame:
     path = _path(folder, as_of)
     if not path.exists() or pq.read_metadata(path).metadata.get(b"recipe") != recipe().encode():
         compute(folder, as_of)
-    data = pq.read_table(path).to_pandas(date_as_object=False).set_index("customer_id")
+    table = pq.read_table(path)
+    for number, column in enumerate(table.schema):
+        if pa.types.is_decimal(column.type):
+            table = table.set_column(number, column.name, _floats(table[column.name]))
+    data = table.to_pandas(date_as_object=False, split_blocks=True, self_destruct=True)
+    data = data.set_index("customer_id")
     return data.astype({column.name: _dtype(column) for column in features()})
+
+
+def _floats(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Decimals as the nearest floats; through Python's own they take three times the memory."""
+    unit = 10**column.type.scale
+    whole = pc.multiply(column, pa.scalar(Decimal(unit))).cast(pa.int64())
+    return pc.divide(whole.cast(pa.float64()), float(unit))
 
 
 def training_set(folder: Path, dates: Sequence[date]) -> pd.DataFrame:

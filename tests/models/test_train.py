@@ -1,6 +1,6 @@
 import re
 import shutil
-from datetime import date, timedelta
+from datetime import date
 
 import numpy as np
 import pandas as pd
