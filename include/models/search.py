@@ -30,6 +30,8 @@ PATIENCE = 5  # trials in a row that bring nothing end the search
 # more of these by luck; an error told by three days, or one, is itself a guess.
 MARGIN = 0.005
 
+EXACT = ("logistic", "boosting")  # what `auto` chooses from: both can say why; the simpler first
+
 Parameters = dict[str, Any]
 Judge = Callable[[Parameters], list[float]]  # the AUC on each fold
 
@@ -88,6 +90,29 @@ def best(
     return found.parameters, [
         Metric("cross_validated", "auc", f"as_of={fold.day}", value, own)
         for fold, value, own in zip(folds, found.figures, found.own, strict=True)
+    ]
+
+
+def algorithm(
+    make: Callable[[str], Model], past: Examples, horizon_days: int, *, seed: int
+) -> tuple[str, list[Metric]]:
+    """The one of ``EXACT`` that foresees past days best; the first unless another is really better.
+
+    Without a day that can be foreseen from earlier ones: the first. Returns its name and the AUC of
+    each on each day, split ``cross_validated``, slice ``algorithm=<name> as_of=<day>``.
+    """
+    folds = list(_folds(past, horizon_days, seed))
+    if not folds:
+        return EXACT[0], []
+    figures = {name: [_foreseen(make(name), fold, seed) for fold in folds] for name in EXACT}
+    best = max(EXACT, key=lambda name: (np.mean(figures[name]), -EXACT.index(name)))
+    if best != EXACT[0] and not _really_better(figures[best], figures[EXACT[0]]):
+        best = EXACT[0]
+    log.info("%s: %s of %s", make(best).name, best, {k: np.mean(v) for k, v in figures.items()})
+    return best, [
+        Metric("cross_validated", "auc", f"algorithm={name} as_of={fold.day}", value, None)
+        for name, values in figures.items()
+        for fold, value in zip(folds, values, strict=True)
     ]
 
 

@@ -7,6 +7,7 @@ a later day it would have seen most of that day's answers.
 """
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date
 from functools import partial
@@ -41,6 +42,7 @@ from include.models.labels import Folds, Span
 from include.models.outcome import record_backtest, tenths
 from include.models.registry import Champion, Connection, Metric, ModelRun
 
+AUTO = "auto"  # the domain's word for: whichever foresees past days best
 MOST_NEWEST = 100_000  # customers of today by whose scores drift is told
 
 
@@ -66,8 +68,9 @@ def train(
     InputError
         If no model has that name.
     """
-    make = partial(models.make, model_name, domains.load().models.algorithm)
-    planned = plan(make(), folder, as_of, seed)
+    make = partial(models.make, model_name)
+    model = make(domains.load().models.algorithm)
+    planned = plan(model, folder, as_of, seed)
     version = registry.version(model_name, as_of, **planned.card["made_of"])
     if decided := registry.decision(db, version):
         return registry.summary(version, decided)
@@ -75,7 +78,7 @@ def train(
         made = Made(refusal)
     else:
         champion = registry.champion(db, model_name, as_of=as_of)
-        made = _learned(make, champion, planned, _newest(make(), folder, as_of, seed))
+        made = _learned(make, champion, planned, _newest(model, folder, as_of, seed))
     if made.seen and planned.days:
         title = f"{model_name}, tested on {planned.days.test}"
         pictures.score_pictures(paths.pictures(version), title, made.seen)
@@ -140,23 +143,23 @@ def _leaking(folder: Path, plan: Plan) -> Decision | None:
     return Decision(False, "rejected", reason)
 
 
-def _learned(make: Make, champion: Champion | None, plan: Plan, newest: pd.DataFrame) -> Made:
-    """What was made with the best parameters, and what other algorithms would have given."""
+def _learned(
+    make: Callable[[str], Model], champion: Champion | None, plan: Plan, newest: pd.DataFrame
+) -> Made:
+    """What the algorithm and parameters chosen gave, and what others would have given."""
     task, settings = plan.task, domains.load().models
+    name: str = settings.algorithm
+    chosen: list[Metric] = []
+    if name == AUTO:
+        name, chosen = search.algorithm(make, task.past, task.horizon_days, seed=task.seed)
+    using = partial(make, name)
     parameters, searched = search.best(
-        make, task.past, task.horizon_days, trials=settings.trials, seed=task.seed
+        using, task.past, task.horizon_days, trials=settings.trials, seed=task.seed
     )
-    made = _made(search.using(make, parameters), champion, plan, newest)
-    compared = (
-        compare(
-            partial(models.make, make().name),
-            *((each.profiles, each.labels) for each in (task.past, task.later)),
-            seed=task.seed,
-        )
-        if settings.compare
-        else []
-    )
-    return replace(made, metrics=[*made.metrics, *searched, *compared])
+    made = _made(search.using(using, parameters), champion, plan, newest)
+    past, later = ((each.profiles, each.labels) for each in (task.past, task.later))
+    compared = compare(make, past, later, seed=task.seed) if settings.compare else []
+    return replace(made, metrics=[*made.metrics, *chosen, *searched, *compared])
 
 
 def _made(make: Make, champion: Champion | None, plan: Plan, newest: pd.DataFrame) -> Made:
@@ -191,6 +194,7 @@ def _made(make: Make, champion: Champion | None, plan: Plan, newest: pd.DataFram
         [*judged.metrics, *unfair, *importance.metrics(lost), *drift.metrics(moved)],
         {
             "calibration": fits.card,
+            "algorithm": fits.tested.algorithm,
             "parameters": fits.tested.parameters,
             "tenths": [asdict(each) for each in tenths(judged.scores, later.labels)],
         },

@@ -182,3 +182,27 @@ def test_a_parameter_that_the_algorithm_does_not_have_is_named(profiles, labels)
     model = Churn("tree", parameters={"depth": 3})
     with pytest.raises(InputError, match="tree: no parameter depth; give some of max_depth, min_"):
         model.fit(profiles, labels, seed=0)
+
+
+def by_size(recency):
+    return recency > 50
+
+
+def in_stripes(recency):
+    return recency // 12.5 % 2
+
+
+@pytest.mark.parametrize(("answer", "chosen"), [(by_size, "logistic"), (in_stripes, "boosting")])
+def test_of_two_algorithms_the_simpler_stays_unless_the_other_foresees_past_days_better(
+    answer, chosen
+):
+    name, metrics = search.algorithm(Churn, examples(answer), 60, seed=0)
+    assert name == chosen
+    assert {each.slice.partition(" ")[0] for each in metrics} == {
+        "algorithm=logistic",
+        "algorithm=boosting",
+    }
+
+
+def test_without_a_day_to_foresee_the_simpler_algorithm_is_taken():
+    assert search.algorithm(Churn, examples(by_size, DAYS[:1]), 60, seed=0) == ("logistic", [])

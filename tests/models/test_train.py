@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from include import domains
 from include.errors import InputError
 from include.models import MODELS, assign, metrics, registry
 from include.models.purchase import Purchase
@@ -252,3 +253,15 @@ def test_the_real_shop_beats_recency_alone(warehouse, real_shop):
         assert value > least
         assert value > baseline + 0.03
     assert assign.assign(warehouse, real_shop, AS_OF, real_shop)["model_version"] is None
+
+
+def test_where_the_domain_leaves_the_algorithm_open_the_card_says_which_it_was(
+    warehouse, habits, monkeypatch
+):
+    domain = domains.load()
+    models = domain.models.model_copy(update={"algorithm": "auto"})
+    monkeypatch.setattr(domains, "load", lambda: domain.model_copy(update={"models": models}))
+    train(warehouse, habits, "purchase", as_of=AS_OF, run_id="r")
+    card = registry.champion(warehouse, "purchase").card
+    assert card["algorithm"] in {"logistic", "boosting"}
+    assert card["made_of"]["parameters"]["algorithm"] == "auto"
