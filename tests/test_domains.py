@@ -49,7 +49,7 @@ def test_a_rule_that_is_none_is_refused_by_its_key(written, said, key):
 
 
 def test_an_algorithm_that_cannot_say_why_is_compared_and_never_published(written):
-    key = "models.algorithm: input should be 'logistic', 'logistic_descent' or 'boosting'"
+    key = "models.algorithm: input should be 'logistic', 'logistic_descent', 'boosting' or 'auto'"
     with pytest.raises(ConfigError, match=key):
         written(RETAIL + "models: {algorithm: forest}")
 

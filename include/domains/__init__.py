@@ -148,7 +148,7 @@ class Asks(Strict):
 class Models(Strict):
     """How scores are learned."""
 
-    algorithm: Literal["logistic", "logistic_descent", "boosting", "auto"] = "logistic"
+    algorithm: Literal["logistic", "logistic_descent", "boosting", "auto"] = "auto"
     compare: bool = False  # measure all of them at each training
     trials: int = Field(default=0, ge=0, le=100)  # of a search; 0: the algorithm's own parameters
     needs: int = Field(default=3, ge=0, le=20)  # categories that have a model of their own
