@@ -19,7 +19,7 @@ from tests.flow import command
 from tests.flow.conftest import Place, nothing_set
 
 PUBLISHED = ("2026-02-02", "2026-03-02")
-CUSTOMERS, DAYS, LAST_DAY = 1000, 600, date(2026, 3, 1)  # enough for every model to be of use
+CUSTOMERS, DAYS, LAST_DAY = 2500, 600, date(2026, 3, 1)  # enough for every model to be of use
 UNREACHABLE = r"Failed to fetch|error sending request|tcp connect error|dns error|timed out"
 
 
