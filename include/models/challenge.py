@@ -16,6 +16,7 @@ from include.models.in_use import horizon, outdated
 from include.models.registry import Champion, Metric
 
 MOST_ROWS = 300_000  # learned from, over all days: more costs hours and memory, not accuracy
+TRIAL_ROWS = 20_000  # that a fit learns from which only tells how far probabilities are off
 FEWEST = 50  # of each answer, in the days learned from and again on the test day
 WORN = 0.1  # calibration error beyond chance, from which on probabilities mislead
 
@@ -77,11 +78,9 @@ def fit(make: Make, task: Task) -> Fits:
 
 
 def _learned(past: Examples, later: Examples, seed: int) -> tuple[pd.DataFrame, pd.Series]:
-    """At most ``MOST_ROWS`` of both, each date in its share."""
+    """At most ``MOST_ROWS`` of both, each in its share."""
     rows = len(past.labels) + len(later.labels)
-    if rows > MOST_ROWS:
-        past, later = (each.drawn(MOST_ROWS / rows, seed) for each in (past, later))
-    both = [past, later]
+    both = [each.at_most(MOST_ROWS * len(each.labels) // rows, seed) for each in (past, later)]
     return pd.concat([each.profiles for each in both]), pd.concat([each.labels for each in both])
 
 
@@ -99,6 +98,7 @@ def _mend(make: Make, fitted: Model, task: Task) -> Mending | None:
     earlier, newest = past.only(days.isin(before)), past.only(days == max(days))
     if min(earlier.rarest, newest.rarest) < FEWEST:
         return None
+    earlier = earlier.at_most(TRIAL_ROWS, task.seed)
     trial = make().fit(earlier.profiles, earlier.labels, seed=task.seed)
     foreseen, known = trial.score(newest.profiles), fitted.score(newest.profiles)
     return calibration.learn(foreseen, known, newest.labels)

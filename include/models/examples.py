@@ -39,11 +39,12 @@ class Examples:
         people = self.people[rows] if len(self.people) else self.people
         return replace(self, profiles=self.profiles[rows], labels=self.labels[rows], people=people)
 
-    def drawn(self, share: float, seed: int) -> "Examples":
-        """A share of the rows, drawn at random, in their order."""
+    def at_most(self, most: int, seed: int) -> "Examples":
+        """All rows, or ``most`` of them drawn at random, in their order."""
+        if len(self.labels) <= most:
+            return self
         rows = np.zeros(len(self.labels), dtype=bool)
-        count = int(share * len(rows))
-        rows[np.random.default_rng(seed).choice(len(rows), count, replace=False)] = True
+        rows[np.random.default_rng(seed).choice(len(rows), most, replace=False)] = True
         return self.only(rows)
 
     @property

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from include.models.registry import Metric
 log = logging.getLogger(__name__)
 
 MOST_DAYS = 3  # foreseen: an older one says less of today, and each costs a fit a trial
+CHOOSING_DAYS = 2  # by which an algorithm is chosen: each costs a fit of both
 PATIENCE = 5  # trials in a row that bring nothing end the search
 # AUC by which the algorithm's own parameters must be beaten, and by a standard error too. A day of
 # 3,000 customers tells two settings apart to about .002, and the best of 20 is better by two or
@@ -101,7 +103,7 @@ def algorithm(
     Without a day that can be foreseen from earlier ones: the first. Returns its name and the AUC of
     each on each day, split ``cross_validated``, slice ``algorithm=<name> as_of=<day>``.
     """
-    folds = list(_folds(past, horizon_days, seed))
+    folds = list(islice(_folds(past, horizon_days, seed), CHOOSING_DAYS))
     if not folds:
         return EXACT[0], []
     figures = {name: [_foreseen(make(name), fold, seed) for fold in folds] for name in EXACT}
