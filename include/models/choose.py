@@ -54,8 +54,8 @@ def choose(
 def _before(db: Connection, model: str) -> str:
     row = db.execute(
         """SELECT model_version FROM ops.model_version
-           WHERE model = %s AND in_use_since IS NOT NULL AND NOT champion
-           ORDER BY in_use_since DESC, model_version DESC LIMIT 1""",
+           WHERE model = %s AND decision = 'promoted' AND NOT champion
+           ORDER BY in_use_since DESC NULLS LAST, as_of DESC, model_version DESC LIMIT 1""",
         [model],
     ).fetchone()
     if row is None:

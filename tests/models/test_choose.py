@@ -47,6 +47,11 @@ def test_without_a_name_it_goes_back_to_the_one_before_and_forth_again(versions)
     assert choose(versions, "churn", **WHO) == "b"
 
 
+def test_of_versions_from_before_it_was_noted_the_newest_is_the_one_before(versions):
+    versions.execute("UPDATE ops.model_version SET in_use_since = NULL")
+    assert choose(versions, "churn", **WHO) == "a"
+
+
 def test_a_version_that_asked_is_used_on_a_yes_and_who_said_so_is_kept(versions):
     assert choose(versions, "churn", "c", **WHO) == "c"
     assert in_use(versions) == [("c",)]
