@@ -173,6 +173,13 @@ def value_file() -> None:
     clv.clv()
 
 
+def judge_recommenders() -> None:
+    """Judge the recommenders on outside purchases."""
+    from include.local import evaluate_recommender  # numba takes a second to load
+
+    evaluate_recommender.evaluate_recommender()
+
+
 def take_out() -> None:
     """Write the customers of an audience into a file."""
     from include.local import audience as lists
@@ -197,6 +204,7 @@ COMMANDS: dict[str, Callable[[], None]] = {
     "match": match,
     "score-table": judge_table,
     "clv": value_file,
+    "evaluate-recommender": judge_recommenders,
     "audience": take_out,
     "bi": show_dashboard,
     "dsn": dsn,

@@ -66,8 +66,8 @@ class Wanted:
             return cls("file", data=str(path), version=f"{stat.st_size} {stat.st_mtime_ns}")
         return cls(
             "generated",
-            customers=_count(environment, "CUSTOMERS", 20_000),
-            days=_count(environment, "DAYS", 730),
+            customers=_count(environment, "CUSTOMERS", 10_000),
+            days=_count(environment, "DAYS", 800),
         )
 
 
@@ -190,22 +190,23 @@ def _make_crm(home: Path, server: postgres.Server, wanted: Wanted) -> dict[str, 
 
 
 def _flow(flow: Flow, watch: Watch) -> None:
-    """Ingest, and by assets profile; train, and by assets publish."""
+    """Ingest, profile, train, and by assets publish; each once.
+
+    Left alone, each ingest would start a profile and each profile a publish, beside the rest.
+    """
     dags = [f"ingest_{source}" for source in SOURCES]
     with watch.step("reading the DAGs"):
         flow.ready([*dags, "profile", "train", "publish"])
-    with watch.step("ingest"):
-        ingests = [flow.trigger(dag) for dag in dags]
-        flow.wait(ingests)
-    with watch.step("profile"):
-        profiles = flow.followers(ingests, "profile") or [flow.trigger("profile")]
-        flow.wait(profiles)
+    with flow.held("publish"):
+        with watch.step("ingest"), flow.held("profile"):
+            flow.wait([flow.trigger(dag) for dag in dags])
+        with watch.step("profile"):
+            flow.wait([flow.trigger("profile")])
     with watch.step("train"):
         train = flow.trigger("train")
         flow.wait([train])
     with watch.step("publish"):
-        causes = [*profiles, train]
-        flow.wait(flow.followers(causes, "publish") or [flow.trigger("publish")])
+        flow.wait(flow.followers([train], "publish") or [flow.trigger("publish")])
 
 
 def _examples(server: postgres.Server, console: Console) -> None:

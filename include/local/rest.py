@@ -41,6 +41,10 @@ class Client:
         """Send ``body`` as JSON and return the answer."""
         return self._call("POST", path, body)
 
+    def patch(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Change what ``body`` names and return the answer."""
+        return self._call("PATCH", path, body)
+
     def _call(
         self, method: str, path: str, body: dict[str, Any] | None, *, login: bool = True
     ) -> dict[str, Any]:

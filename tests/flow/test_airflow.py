@@ -120,7 +120,7 @@ def answer(running: Running, run: Run, option: str | None) -> None:
             )
     else:
         path = f"{run.path}/taskInstances/ask/-1/hitlDetails"
-        running.client._call("PATCH", path, {"chosen_options": [option], "params_input": {}})
+        running.client.patch(path, {"chosen_options": [option], "params_input": {}})
     run.waiting = []
     flow = Flow(running.client, Console(quiet=True))
     deadline = time.monotonic() + 120
@@ -138,10 +138,9 @@ def test_a_publish_whose_counts_jump_asks_a_person_and_without_an_answer_nothing
     there = running.place
     with there.connect() as db:
         db.execute(HALVED)
-    set_paused(there, "publish", True)
     flow = Flow(running.client, Console(quiet=True))
-    flow.wait([flow.trigger("profile", as_of=AS_OF)])
-    set_paused(there, "publish", False)
+    with flow.held("publish"):
+        flow.wait([flow.trigger("profile", as_of=AS_OF)])
     before = there.shown()
     run = asked(running)
     path = f"{run.path}/taskInstances/ask/-1/hitlDetails"

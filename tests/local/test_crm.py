@@ -192,7 +192,8 @@ def test_partners_join_the_basket_as_often_as_planted(planted):
     there = lines.rename(columns={"product": "partner"}).assign(joined=True)
     baskets = bought.merge(there, on=["order_no", "partner"], how="left")
     assert len(baskets) > 1000
-    assert baskets["joined"].notna().mean() == pytest.approx(baskets["share"].mean(), abs=0.03)
+    # a few customers buy most of the baskets of a pair: six seeds were off by -.025 to +.011
+    assert baskets["joined"].notna().mean() == pytest.approx(baskets["share"].mean(), abs=0.05)
 
 
 def test_the_dirt_is_counted(planted):
