@@ -190,7 +190,7 @@ def _boosting(kind: Callable[..., Any], seed: int) -> Any:
     return kind(
         n_estimators=250, learning_rate=0.03, num_leaves=15, min_child_samples=30,
         colsample_bytree=0.5, subsample=0.8, subsample_freq=1, reg_lambda=1.0,
-        random_state=seed, n_jobs=1, deterministic=True, force_row_wise=True, verbosity=-1,
+        random_state=seed, n_jobs=1, deterministic=True, force_col_wise=True, verbosity=-1,
     )  # fmt: skip
 
 

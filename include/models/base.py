@@ -198,6 +198,16 @@ def learning() -> Iterator[None]:
         yield
 
 
+def without_purchase(profiles: pd.DataFrame, within_days: int | None = None) -> pd.Series:
+    """Why there is nothing to foresee, in words: never bought, or not for so many days."""
+    recency = profiles["recency_days"]
+    reasons = pd.Series(None, index=profiles.index, dtype="object")
+    if within_days is not None:
+        reasons[recency > within_days] = f"no purchase for more than {within_days} days"
+    reasons[recency.isna()] = "no purchase on record"
+    return reasons
+
+
 def fitted_features(pipeline: Pipeline) -> list[str]:
     """The columns that a fitted pipeline was fitted on, in its order."""
     return [str(name) for name in pipeline[0].feature_names_in_]

@@ -8,7 +8,7 @@ import pandas as pd
 
 from include.domains import Domain
 from include.models import labels
-from include.models.base import Classifier
+from include.models.base import Classifier, without_purchase
 from include.models.churn import LAPSED_DAYS
 
 YEAR_DAYS = 365
@@ -30,12 +30,7 @@ class HighValue(Classifier):
 
     def ineligible(self, profiles: pd.DataFrame) -> pd.Series:
         """Return why there is nothing to foresee: never bought, or gone for over a year."""
-        reasons = pd.Series(None, index=profiles.index, dtype="object")
-        reasons[profiles["recency_days"] > LAPSED_DAYS] = (
-            f"no purchase for more than {LAPSED_DAYS} days"
-        )
-        reasons[profiles["recency_days"].isna()] = "no purchase on record"
-        return reasons
+        return without_purchase(profiles, LAPSED_DAYS)
 
     def naive(self, profiles: pd.DataFrame) -> pd.Series:
         """Return the revenue of the last 365 days."""

@@ -16,8 +16,8 @@ import pandas as pd
 import pyarrow as pa
 
 from include import profile
-from include.models import gate
 from include.models.base import matrix
+from include.models.metrics import auc
 from include.profile.moved import DATED
 from include.snapshot.schema import SCHEMA
 
@@ -52,7 +52,7 @@ def too_good(profiles: pd.DataFrame, labels: pd.Series, names: list[str]) -> dic
     found = {}
     for name, values in matrix(profiles, names).items():
         filled = values.fillna(values.min() - 1 if values.notna().any() else 0.0)
-        alone = gate.ranking(labels, filled)(np.ones(len(labels)))
+        alone = auc(labels, filled)
         if max(alone, 1 - alone) >= TOO_GOOD:
             found[str(name)] = round(max(alone, 1 - alone), 4)
     return found

@@ -8,6 +8,7 @@ import numpy.typing as npt
 import pandas as pd
 from sklearn import metrics
 
+from include.models import gate
 from include.models.registry import Metric
 
 THRESHOLD = 0.5
@@ -50,11 +51,9 @@ def measure(
     return found
 
 
-def auc(labels: pd.Series, scores: pd.Series) -> float:
+def auc(labels: npt.ArrayLike, scores: npt.ArrayLike) -> float:
     """Area under the ROC curve; one half where only one answer occurs, which ranks nothing."""
-    if labels.nunique() < 2:
-        return 0.5
-    return float(metrics.roc_auc_score(labels, scores))
+    return gate.ranking(labels, scores)(np.ones(np.shape(labels)))
 
 
 def chance(labels: pd.Series) -> float:
@@ -126,7 +125,7 @@ def _lift(labels: npt.NDArray[np.int64], scores: Numbers) -> float:
 
 
 RANKING: dict[str, Callable[..., float]] = {
-    "auc": metrics.roc_auc_score,
+    "auc": auc,
     "average_precision": metrics.average_precision_score,
     "lift_10": _lift,
 }

@@ -16,7 +16,7 @@ from include import domains, duck
 from include.contracts import Column
 from include.domains import Domain
 from include.models import labels
-from include.models.base import Classifier
+from include.models.base import Classifier, without_purchase
 
 KIND = "need"
 RECENT_DAYS = 365  # in which many must have bought of a category
@@ -65,9 +65,7 @@ class Need(Classifier):
 
     def ineligible(self, profiles: pd.DataFrame) -> pd.Series:
         """Return why there is nothing to go by: never bought."""
-        reasons = pd.Series(None, index=profiles.index, dtype="object")
-        reasons[profiles["recency_days"].isna()] = "no purchase on record"
-        return reasons
+        return without_purchase(profiles)
 
     def naive(self, profiles: pd.DataFrame) -> pd.Series:
         """Return the days since the last order of the category, negated; who had none comes last,

@@ -8,7 +8,7 @@ import pandas as pd
 
 from include.domains import Domain
 from include.models import labels
-from include.models.base import Classifier
+from include.models.base import Classifier, without_purchase
 
 
 class Purchase(Classifier):
@@ -26,9 +26,7 @@ class Purchase(Classifier):
 
     def ineligible(self, profiles: pd.DataFrame) -> pd.Series:
         """Return why there is nothing to go by: never bought."""
-        reasons = pd.Series(None, index=profiles.index, dtype="object")
-        reasons[profiles["recency_days"].isna()] = "no purchase on record"
-        return reasons
+        return without_purchase(profiles)
 
     def naive(self, profiles: pd.DataFrame) -> pd.Series:
         """Return the days since the last order, negated: the fresher, the likelier."""
