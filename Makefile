@@ -1,11 +1,11 @@
 # Every command works from a bare clone: the environment is brought up to the lock first.
-.PHONY: demo test test-long run reconcile replay rollback portrait match score-table clv audience bi dsn stop clean doctor check bench faults lock init screenshots docs
+.PHONY: demo test test-long run reconcile replay rollback portrait match score-table clv evaluate-recommender audience bi dsn stop clean doctor check bench faults lock init screenshots docs
 PY := .venv/bin/python
 UV := uv==0.13.8
-export AS_OF SOURCES MODEL VERSION GENERATION TRIALS ONLY GUARD ROLE DB CUSTOMER CUSTOMERS DATA DAYS PERSONAL FILES CONFIG TRUTH OUT NAME GROUP FILE LABEL FOLDS REPEATS DROP CALIBRATE_UNTIL
+export TRAIN TEST K NEIGHBOURS AS_OF SOURCES MODEL VERSION GENERATION TRIALS ONLY GUARD ROLE DB CUSTOMER CUSTOMERS DATA DAYS PERSONAL FILES CONFIG TRUTH OUT NAME GROUP FILE LABEL FOLDS REPEATS DROP CALIBRATE_UNTIL
 export PYTHONPATH := $(CURDIR)
 
-demo run reconcile replay rollback portrait match score-table clv audience bi dsn stop clean doctor bench init: .venv/ready
+demo run reconcile replay rollback portrait match score-table clv evaluate-recommender audience bi dsn stop clean doctor bench init: .venv/ready
 	@$(PY) -m include.local $@
 
 test: .venv/ready

@@ -64,6 +64,8 @@ AGGREGATES = {
     "recommended_product": "SELECT product_name, customers FROM bi.recommended_product"
     " WHERE list = 'explore' ORDER BY customers DESC LIMIT 10",
     "product_similarity": "SELECT method, count(*) FROM bi.product_similarity GROUP BY 1",
+    "product_audience": "SELECT count(DISTINCT customer_id) FROM bi.product_audience",
+    "bundle": "SELECT round(lift), count(*) FROM bi.bundle GROUP BY 1",
     "event": "SELECT event, happened_on, count(*) FROM bi.event GROUP BY 1, 2",
     "audience": "SELECT label, members, treatment, control FROM bi.audience",
     "audience_member": "SELECT audience, split_group, count(*) FROM bi.audience_member"
@@ -141,6 +143,22 @@ def write_files(folder: Path, customers: int) -> None:
                     "product_id": "'shop:' || i // 10",
                     "rank": "1 + i % 10",
                     "similar_product_id": f"'shop:' || (i * 7) % {PRODUCTS}",
+                },
+            ),
+            "product_audience": (
+                50 * PRODUCTS,
+                {
+                    "product_id": "'shop:' || i // 50",
+                    "rank": "1 + i % 50",
+                    "customer_id": f"(i * 7) % {customers}",
+                },
+            ),
+            "bundle": (
+                10 * PRODUCTS,
+                {
+                    "product_id": "'shop:' || i // 10",
+                    "rank": "1 + i % 10",
+                    "with_product_id": f"'shop:' || (i * 7) % {PRODUCTS}",
                 },
             ),
             "profile_coverage": (1, {}),

@@ -1,7 +1,7 @@
 """How fast and how good the lists are: one JSON line a figure. `python -m bench.recommend`.
 
-Speed on a made-up shop of 200,000 customers, 2,000 products and 10 lines a customer (CUSTOMERS=
-changes it); quality on the real shop in ../shared/data, where it is.
+Speed on a made-up shop of 200,000 customers, 2,000 products and 10 lines a customer (CUSTOMERS=,
+PRODUCTS= and LINES= change it); quality on the real shop in ../shared/data, where it is.
 """
 
 import json
@@ -9,7 +9,9 @@ import os
 import resource
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
 from datetime import date
+from multiprocessing import get_context
 from pathlib import Path
 
 import duckdb
@@ -50,7 +52,7 @@ MADE_UP = {
                    AS product_id,
                DATE '2026-01-01' - CAST(1 + random() * 700 AS INT) AS ordered_on,
                TRUE AS is_product, 1 AS quantity, 10 AS unit_price
-        FROM range({customers} * 10) AS lines(line)""",
+        FROM range({customers} * {lines}) AS lines(line)""",
     "product": """
         SELECT 'p' || lpad(n::VARCHAR, 6, '0') AS product_id, 'product ' || n AS name,
                'group ' || (n // ({products} // 50)) AS category, n % 40 + 1 AS price,
@@ -83,10 +85,12 @@ def show(name: str, value: float, unit: str) -> None:
     print(json.dumps({"name": name, "value": round(value, 4), "unit": unit}), flush=True)
 
 
-def speed(folder: Path, customers: int) -> None:
+def speed(folder: Path, customers: int, products: int, lines: int) -> None:
     """Lists for everyone, snapshot to Parquet, and the parts of it."""
     as_of = date(2026, 1, 1)
-    snapshot(folder, MADE_UP, customers=customers, products=2000)
+    with ProcessPoolExecutor(1, get_context("spawn")) as apart:  # its memory is not that of lists
+        given = {"customers": customers, "products": products, "lines": lines}
+        apart.submit(snapshot, folder, MADE_UP, **given).result()
     card = {"recipe": recommend.Recipe(maker="cosine", neighbours=50).settings()}
     start, core = time.perf_counter(), time.process_time()
     recommend.lists(folder, as_of, card, folder)
@@ -94,6 +98,7 @@ def speed(folder: Path, customers: int) -> None:
     show("recommend_lists", seconds, "s")
     show("recommend_customers_per_second", customers / seconds, "1/s")
     show("recommend_customers_per_core_second", customers / core_seconds, "1/core-s")
+    show("recommend_peak", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, "GiB")
     start = time.perf_counter()
     data = read(folder, as_of)
     show("recommend_read", time.perf_counter() - start, "s")
@@ -101,7 +106,6 @@ def speed(folder: Path, customers: int) -> None:
         start = time.perf_counter()
         compile_recipe(recommend.Recipe(maker=maker), data)
         show(f"recommend_build_{maker}", time.perf_counter() - start, "s")
-    show("recommend_peak", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, "GiB")
 
 
 def quality(folder: Path) -> None:
@@ -122,7 +126,11 @@ def quality(folder: Path) -> None:
 def main() -> None:
     """Both, in a folder that goes away."""
     with tempfile.TemporaryDirectory() as scratch:
-        speed(Path(scratch) / "speed", int(os.environ.get("CUSTOMERS") or 200_000))
+        size = {"customers": 200_000, "products": 2000, "lines": 10}
+        speed(
+            Path(scratch) / "speed",
+            **{name: int(os.environ.get(name.upper()) or usual) for name, usual in size.items()},
+        )
         if ONLINE_RETAIL.exists():
             quality(Path(scratch) / "real")
 

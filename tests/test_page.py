@@ -296,19 +296,6 @@ def test_a_source_is_told_by_its_last_good_ingest_and_why_the_newest_failed(visi
     assert '<td class="number">7 min</td>' in html
 
 
-def test_a_version_that_asks_says_where_to_say_yes_and_shows_its_pictures(
-    visit, published, warehouse
-):
-    warehouse.execute(
-        """INSERT INTO bi.model_run VALUES ('need:Tea', 'need:Tea-1', 'r', '2026-03-01',
-               '2026-03-01', false, 'asks', 'a person decides')"""
-    )
-    warehouse.commit()
-    html = visit("/", "viewer").text
-    assert "version <code>need:Tea-1</code>" in html
-    assert 'href="pictures?version=need%3ATea-1"' in html
-
-
 def test_before_the_new_columns_are_deployed_the_page_does_without(visit, warehouse):
     warehouse.execute(TABLES)
     warehouse.execute("ALTER TABLE bi.pipeline_run DROP COLUMN rows_per_second")

@@ -153,3 +153,16 @@ def test_every_picture_that_may_be_drawn_has_its_words(airflow):
     from plugins.portrait.pictures import PICTURES
 
     assert sorted(picture.name for picture in PICTURES) == sorted(drawn.NAMES)
+
+
+def test_a_version_that_asks_says_where_to_say_yes_and_shows_its_pictures(
+    visit, published, warehouse
+):
+    warehouse.execute(
+        """INSERT INTO bi.model_run VALUES ('need:Tea', 'need:Tea-1', 'r', '2026-03-01',
+               '2026-03-01', false, 'asks', 'a person decides')"""
+    )
+    warehouse.commit()
+    html = visit("/", "viewer").text
+    assert "version <code>need:Tea-1</code>" in html
+    assert 'href="pictures?version=need%3ATea-1"' in html

@@ -63,6 +63,8 @@ def made_by() -> dict[str, Made]:
         "mart.customer_value": Made("include/models/value/publish.py", (PROFILE,)),
         "mart.recommendation": Made("include/recommend/__init__.py", (*LISTS, MODEL)),
         "mart.product_similarity": Made("include/recommend/__init__.py", LISTS),
+        "mart.product_audience": Made("include/recommend/prospects.py", (*LISTS, MODEL)),
+        "mart.bundle": Made("include/recommend/bundles.py", LISTS),
         "mart.audience": audience,
         "mart.audience_member": audience,
         "mart.lift": Made(

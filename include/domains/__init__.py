@@ -51,14 +51,21 @@ class Segments(Strict):
     actions: dict[str, str]  # RFM group -> suggested action in words
 
 
+ProductColumn = Literal["product_id", "category", "subcategory", "brand"]
+
+
 class Lists(Strict):
-    """How long and how wide the recommendation lists are."""
+    """How long and how wide the recommendation lists are, and what is kept off them."""
 
     explore_length: int = Field(default=5, ge=1, le=50)
     repeat_length: int = Field(default=5, ge=1, le=50)
+    audience_length: int = Field(default=50, ge=0, le=1000)  # customers of a product
     neighbours: int = Field(default=50, ge=5, le=1000)
     popularity_days: int = Field(default=30, ge=1)
     test_days: int = Field(default=30, ge=1)
+    leave_out: dict[ProductColumn, tuple[str, ...]] = {}  # products with such a value
+    least_margin_percent: float | None = Field(default=None, lt=100)  # of the price; unknown: any
+    most_per_category: int | None = Field(default=None, ge=1)  # of an explore list
 
 
 class Identity(Strict):

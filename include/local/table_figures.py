@@ -40,7 +40,7 @@ def measure(labels: Labels, foreseen: Numbers) -> dict[str, float]:
         }
     if classes == 2:
         return metrics.headline(labels, foreseen[:, 1])
-    each = [scores.roc_auc_score(labels == one, foreseen[:, one]) for one in range(classes)]
+    each = [metrics.auc(labels == one, foreseen[:, one]) for one in range(classes)]
     return {
         "auc": float(np.mean(each)),
         "log_loss": float(scores.log_loss(labels, foreseen, labels=list(range(classes)))),

@@ -18,6 +18,8 @@ MARTS = [
     "customer_value",
     "recommendation",
     "product_similarity",
+    "bundle",
+    "product_audience",
     "dim_customer",
     "dim_product",
     "cohort_retention",

@@ -71,6 +71,25 @@ CONSISTENT = [
            WHERE p.product_id IS NULL OR o.product_id IS NULL""",
     ),
     (
+        "every bundled product is known",
+        """SELECT count(*) FROM {bundle} AS b
+           LEFT JOIN {dim_product} AS p USING (product_id)
+           LEFT JOIN {dim_product} AS o ON o.product_id = b.with_product_id
+           WHERE p.product_id IS NULL OR o.product_id IS NULL""",
+    ),
+    (
+        "every customer of a product's audience has a profile, and the product is known",
+        """SELECT count(*) FROM {product_audience} AS a
+           LEFT JOIN {dim_product} AS p USING (product_id)
+           LEFT JOIN {dim_customer} AS c USING (customer_id)
+           WHERE p.product_id IS NULL OR c.customer_id IS NULL""",
+    ),
+    (
+        "nobody is in a product's audience who refused it",
+        """SELECT count(*) FROM {product_audience} AS a JOIN {dim_customer} AS p
+           USING (customer_id) WHERE NOT coalesce(p.consent_personalisation, {allowed})""",
+    ),
+    (
         "nobody gets a list who refused it",
         """SELECT count(*) FROM {recommendation} AS r JOIN {dim_customer} AS p
            USING (customer_id) WHERE NOT coalesce(p.consent_personalisation, {allowed})""",

@@ -65,11 +65,16 @@ def begin(
                     model_as_of)
                SELECT coalesce(max(generation), 0) + 1, %s, 'building', now(), %s, %s, %s, %s,
                       (SELECT min(of_model.as_of) FROM (
-                           SELECT DISTINCT ON (model) as_of FROM ops.model_version
-                           WHERE decision = 'promoted' AND as_of <= %s
+                           SELECT DISTINCT ON (model) as_of FROM ops.model_version AS used
+                           WHERE decision = 'promoted' AND as_of <= %s AND EXISTS (
+                               SELECT FROM ops.model_version AS newest
+                               WHERE newest.model = used.model AND newest.as_of = (
+                                   SELECT max(as_of) FROM ops.model_version AS kind
+                                   WHERE split_part(kind.model, ':', 1)
+                                         = split_part(used.model, ':', 1) AND as_of <= %s))
                            ORDER BY model, champion DESC, as_of DESC) AS of_model)
                FROM ops.generation RETURNING generation""",
-                [as_of, data_to, stale_reason, run_id, sources, as_of],
+                [as_of, data_to, stale_reason, run_id, sources, as_of, as_of],
             ).fetchone()
         )
     assert row is not None  # noqa: S101  RETURNING gives the row

@@ -7,10 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from include.recommend import kernel
 from include.recommend.interactions import Interactions
+from include.recommend.kernel import Cells
 from include.recommend.makers import MAKERS
 from include.recommend.recipe import Recipe
-from include.recommend.strongest import block_rows, pruned
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -23,7 +24,7 @@ class Compiled:
 
     Attributes
     ----------
-    table : products x products, K strongest a row, the median row's strongest being 1.
+    table : products x products, K furthest from 0 a row, the median row's largest being 1.
     by_content : one flag an entry of ``table``: most of it is likeness in words.
     history : customers x products, what each bought, decayed, rows summing to 1.
     recent : (products,) buyers in the last days over those of the best product.
@@ -48,21 +49,25 @@ class Compiled:
         return self.recipe.popularity_weight * self.popularity
 
     @cached_property
-    def _cells(self) -> Ints:
-        """The entries of ``table`` as ascending cell numbers."""
-        width = self.table.shape[1]
-        rows = np.repeat(np.arange(width), np.diff(self.table.indptr))
-        return np.asarray(rows * width + self.table.indices, dtype=np.int64)
+    def weighted(self) -> sparse.csr_array:
+        """The table with what popularity makes of its terms, float32: what scores are summed of."""
+        values = (self.table.data * self.pull[self.table.indices]).astype(np.float32)
+        cells = values, self.table.indices, self.table.indptr
+        return sparse.csr_array(cells, shape=self.table.shape)
 
-    def edges(self, bought: Ints, product: Ints) -> tuple[Floats, Flags]:
-        """W[bought, product] and its ``by_content``, one a pair; 0 where there is no entry."""
-        width = self.table.shape[1]
-        if not self.table.nnz:
-            return np.zeros(len(bought)), np.zeros(len(bought), dtype=bool)
-        wanted = bought * width + product
-        place = np.minimum(np.searchsorted(self._cells, wanted), self.table.nnz - 1)
-        found = self._cells[place] == wanted
-        return np.where(found, self.table.data[place], 0.0), found & self.by_content[place]
+    @cached_property
+    def loops(self) -> tuple[Cells, Cells]:
+        """``history`` and ``weighted`` as loops read them."""
+        return kernel.parts(self.history), kernel.parts(self.weighted)
+
+    def offers(self, allowed: Flags) -> sparse.csr_array:
+        """``weighted`` without the products that may not be recommended."""
+        if allowed.all():
+            return self.weighted
+        kept = self.weighted.copy()
+        kept.data *= allowed[kept.indices]
+        kept.eliminate_zeros()
+        return kept
 
 
 def compile_recipe(recipe: Recipe, data: Interactions) -> Compiled:
@@ -91,21 +96,29 @@ def item_table(recipe: Recipe, data: Interactions) -> tuple[sparse.csr_array, Fl
     width = data.shape[1]
     if recipe.maker is None or not width:
         return sparse.csr_array((width, width)), np.zeros(0, dtype=bool)
-    made = _made(data, recipe.maker, recipe.neighbours, recipe.parameters)
     if recipe.maker == "content":
+        made = _made(data, recipe.maker, recipe.neighbours, recipe.parameters)
         return made, np.ones(made.nnz, dtype=bool)
-    warm = sparse.diags_array((data.buyers >= recipe.cold_buyers).astype(float))
-    made = sparse.csr_array(warm @ made @ warm)
-    made = made / _typical(made)
+    made = _warm(recipe, data, recipe.maker, recipe.parameters)
+    if recipe.beside is not None:
+        beside = _warm(recipe, data, recipe.beside, recipe.beside_parameters)
+        made = made + recipe.beside_weight * beside
     words = _made(data, "content", recipe.neighbours, {}) * recipe.content_weight
     cold = sparse.diags_array((data.buyers < recipe.cold_buyers).astype(float))
     words = sparse.csr_array(words.maximum((cold @ words).T))
     both = sparse.csr_array(made + words)
-    size = block_rows(width)
-    blocks = (both[start : start + size].toarray() for start in range(0, width, size))
-    table = pruned(blocks, width, recipe.neighbours)
+    table = kernel.strongest(lambda a, b: both[a:b].toarray(), width, recipe.neighbours)
     rows = np.repeat(np.arange(width), np.diff(table.indptr))
-    return table, np.asarray(words[rows, table.indices] > table.data / 2).ravel()
+    return table, np.asarray(words[rows, table.indices] > np.abs(table.data) / 2).ravel()
+
+
+def _warm(
+    recipe: Recipe, data: Interactions, maker: str, parameters: dict[str, float]
+) -> sparse.csr_array:
+    """The maker's table of products with enough buyers, the median row's strongest being 1."""
+    warm = sparse.diags_array((data.buyers >= recipe.cold_buyers).astype(float))
+    made = sparse.csr_array(warm @ _made(data, maker, recipe.neighbours, parameters) @ warm)
+    return made / _typical(made)
 
 
 def _made(

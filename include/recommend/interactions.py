@@ -9,15 +9,17 @@ from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
 from include import domains, duck
 
 Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
+Numbers = NDArray[np.int32]  # of purchases, of which there are millions
 Flags = NDArray[np.bool_]
 
 LINES = """
@@ -36,6 +38,7 @@ SELECT row_number() OVER (ORDER BY product_id) - 1 AS number, product_id,
        coalesce(shelf.name, product_id) AS name,
        concat_ws(' ', shelf.name, shelf.description) AS words,
        shelf.category, shelf.subcategory, shelf.brand, shelf.price::DOUBLE AS price,
+       100 * (shelf.price - shelf.cost)::DOUBLE / nullif(shelf.price, 0)::DOUBLE AS margin_percent,
        coalesce(shelf.in_stock, TRUE) AS in_stock,
        coalesce(shelf.is_product, (SELECT count(*) = 0 FROM shelf))
            AND NOT coalesce(shelf.age_restricted, FALSE)
@@ -71,8 +74,8 @@ WITH numbered AS (
     SELECT row_number() OVER (ORDER BY order_id) - 1 AS number, order_id
     FROM (SELECT DISTINCT order_id FROM line)
 )
-SELECT customer.number::BIGINT AS customer, product.number::BIGINT AS product,
-       numbered.number::BIGINT AS basket, ({as_of} - ordered_on)::BIGINT AS age_days
+SELECT customer.number::INTEGER AS customer, product.number::INTEGER AS product,
+       numbered.number::INTEGER AS basket, ({as_of} - ordered_on)::INTEGER AS age_days
 FROM line JOIN numbered USING (order_id) JOIN customer USING (customer_id)
 JOIN product USING (product_id)
 ORDER BY customer, product, age_days DESC, basket
@@ -102,10 +105,10 @@ class Interactions:
     in_stock: Flags
     offered: Flags
     seen: Flags
-    customer: Ints
-    product: Ints
-    basket: Ints
-    age_days: Ints
+    customer: Numbers
+    product: Numbers
+    basket: Numbers
+    age_days: Numbers
     noise: dict[str, Flags] = field(default_factory=dict)
     kept: dict[str, sparse.csr_array] = field(default_factory=dict)  # makers' tables, once made
 
@@ -123,7 +126,7 @@ class Interactions:
     @cached_property
     def bought(self) -> sparse.csr_array:
         """Customers x products, 1.0 where bought."""
-        return _matrix(self.customer, self.product, None, self.shape)
+        return self._by_customer(np.ones(len(self._first), dtype=np.float32))
 
     @cached_property
     def learned(self) -> sparse.csr_array:
@@ -131,19 +134,34 @@ class Interactions:
         if not self.left_out.any():
             return self.bought
         taught = self._taught
-        return _matrix(self.customer[taught], self.product[taught], None, self.shape)
+        return _matrix(self.customer[taught], self.product[taught], self.shape)
 
     def decayed(self, half_life_days: float) -> sparse.csr_array:
         """Customers x products: sum over orders of 2^(-age / half-life)."""
-        weight = np.exp2(-self.age_days / half_life_days)
-        return _matrix(self.customer, self.product, weight, self.shape)
+        at_age = np.exp2(-np.arange(self.age_days.max(initial=0) + 1) / half_life_days)
+        if not len(self._first):
+            return self._by_customer(np.zeros(0))
+        return self._by_customer(np.add.reduceat(at_age[self.age_days], self._first))
+
+    @cached_property
+    def _first(self) -> Ints:
+        """The first entry of each pair of customer and product."""
+        new = np.ones(len(self.customer), dtype=bool)
+        new[1:] = (np.diff(self.customer) != 0) | (np.diff(self.product) != 0)
+        return np.flatnonzero(new)
+
+    def _by_customer(self, values: NDArray[Any]) -> sparse.csr_array:
+        """Customers x products of a value a pair, in the sequence of the entries."""
+        counts = np.bincount(self.customer[self._first], minlength=self.shape[0])
+        start = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
+        return sparse.csr_array((values, self.product[self._first], start), shape=self.shape)
 
     @cached_property
     def baskets(self) -> sparse.csr_array:
         """Orders x products, 1.0 where the order holds the product; none of ``left_out``."""
         orders, taught = int(self.basket.max(initial=-1)) + 1, self._taught
         shape = orders, self.shape[1]
-        return _matrix(self.basket[taught], self.product[taught], None, shape)
+        return _matrix(self.basket[taught], self.product[taught], shape)
 
     @cached_property
     def buyers(self) -> Ints:
@@ -153,7 +171,7 @@ class Interactions:
     def recent_buyers(self, days: int) -> Ints:
         """(products,) different customers who bought each in the last ``days``, as ``buyers``."""
         recent, width = (self.age_days <= days) & self._taught, max(1, self.shape[1])
-        pairs = np.unique(self.customer[recent] * width + self.product[recent])
+        pairs = np.unique(self.customer[recent].astype(np.int64) * width + self.product[recent])
         return np.bincount(pairs % width, minlength=self.shape[1]).astype(np.int64)
 
     @property
@@ -171,7 +189,8 @@ def read(folder: Path, as_of: date, *, threads: int = 2) -> Interactions:
         product = db.execute("SELECT * EXCLUDE (number) FROM product ORDER BY number").df()
         customers = db.execute("SELECT * FROM customer ORDER BY number").fetchnumpy()
     texts = ("words", "category", "subcategory", "brand")
-    rules = domains.load().noise.left_out
+    domain = domains.load()
+    rules = domain.noise.left_out
     return Interactions(
         as_of=as_of,
         customers=_ints(customers["customer_id"]),
@@ -180,13 +199,44 @@ def read(folder: Path, as_of: date, *, threads: int = 2) -> Interactions:
         features={name: product[name].fillna("").to_numpy(dtype=object) for name in texts}
         | {"price": product["price"].to_numpy(dtype=float)},
         in_stock=product["in_stock"].to_numpy(dtype=bool),
-        offered=product["offered"].to_numpy(dtype=bool),
+        offered=product["offered"].to_numpy(dtype=bool) & ~_kept_off(product, domain.lists),
         seen=product["seen"].to_numpy(dtype=bool),
-        customer=_ints(purchase["customer"]),
-        product=_ints(purchase["product"]),
-        basket=_ints(purchase["basket"]),
-        age_days=_ints(purchase["age_days"]),
+        customer=np.asarray(purchase["customer"], dtype=np.int32),
+        product=np.asarray(purchase["product"], dtype=np.int32),
+        basket=np.asarray(purchase["basket"], dtype=np.int32),
+        age_days=np.asarray(purchase["age_days"], dtype=np.int32),
         noise={flag: customers[flag].astype(bool) for flag in FLAGS if flag in rules},
+    )
+
+
+def _kept_off(product: pd.DataFrame, shop: domains.Lists) -> Flags:
+    """Which products the domain keeps off all lists: by a value, or since they earn too little."""
+    kept_off = np.zeros(len(product), dtype=bool)
+    for column, values in shop.leave_out.items():
+        kept_off |= product[column].isin(values).to_numpy()
+    if shop.least_margin_percent is not None:
+        kept_off |= (product["margin_percent"] < shop.least_margin_percent).to_numpy(dtype=bool)
+    return kept_off
+
+
+def of_pairs(shape: tuple[int, int], customer: Ints, product: Ints, age_days: Ints) -> Interactions:
+    """Purchases by number, of products of which nothing else is known; any day is 2000-01-01."""
+    order = np.lexsort((-age_days, product, customer))
+    nothing, yes = np.full(shape[1], "", dtype=object), np.ones(shape[1], dtype=bool)
+    texts = dict.fromkeys(("words", "category", "subcategory", "brand"), nothing)
+    return Interactions(
+        as_of=date(2000, 1, 1),
+        customers=np.arange(shape[0]),
+        products=np.arange(shape[1]).astype(object),
+        names=nothing,
+        features=texts | {"price": np.full(shape[1], np.nan)},
+        in_stock=yes,
+        offered=yes,
+        seen=yes,
+        customer=customer[order].astype(np.int32),
+        product=product[order].astype(np.int32),
+        basket=customer[order].astype(np.int32),
+        age_days=age_days[order].astype(np.int32),
     )
 
 
@@ -200,7 +250,7 @@ def bought_between(folder: Path, data: Interactions, until: date) -> sparse.csr_
     row, known_row = _places(later.customers[later.customer[fresh]], data.customers)
     column, known_column = _places(later.products[later.product[fresh]], data.products)
     known = known_row & known_column
-    return _matrix(row[known], column[known], None, data.shape)
+    return _matrix(row[known], column[known], data.shape)
 
 
 def consenting(folder: Path, as_of: date, customers: Ints, *, default: str) -> Flags:
@@ -238,13 +288,10 @@ def _places(values: NDArray[np.generic], known: NDArray[np.generic]) -> tuple[In
     return place, np.asarray(known[place] == values, dtype=bool)
 
 
-def _matrix(
-    rows: Ints, columns: Ints, values: Floats | None, shape: tuple[int, int]
-) -> sparse.csr_array:
-    """A canonical CSR; without ``values`` all entries are 1, else duplicates are summed."""
-    given = np.ones(len(rows)) if values is None else values
-    matrix = sparse.coo_array((given, (rows, columns)), shape=shape).tocsr()
+def _matrix(rows: NDArray[Any], columns: NDArray[Any], shape: tuple[int, int]) -> sparse.csr_array:
+    """A canonical CSR of ones, however often a pair is there."""
+    ones = np.ones(len(rows), dtype=np.float32)
+    matrix = sparse.coo_array((ones, (rows, columns)), shape=shape).tocsr()
     matrix.sum_duplicates()
-    if values is None:
-        matrix.data[:] = 1.0
+    matrix.data[:] = 1.0
     return matrix

@@ -1,8 +1,12 @@
 """How good lists would have been: made from a past day, held against what followed.
 
-Full ranking over all products on sale then. Recall@k = hits in the first k / all the customer
-bought; NDCG@k = sum over hits of 1 / log2(rank + 1) over the best possible sum of min(k, bought)
-hits; both are means over the customers who bought something to be found.
+Full ranking over all products on sale then; means over the customers who bought something to be
+found. Recall@k = hits in the first k / all the customer bought; precision@k = hits / k; NDCG@k =
+sum over hits of 1 / log2(rank + 1) over the best possible sum of min(k, bought) hits; MAP@k = sum
+over hits of hits so far / rank over min(k, bought); MRR@k = 1 / rank of the first hit; hit_rate@k:
+any. Of the lists as a whole: coverage@k = products on any list / products on sale; novelty@k = mean
+of -log2(share of customers with the product); popularity_lift@k = mean buyers of what is listed
+over those of what was bought; diversity@k = share of the places with a category of their own.
 """
 
 import math
@@ -75,22 +79,23 @@ def trial(folder: Path, day: date, until: date, *, most: int | None = None) -> T
     return Trial(data, fresh, later, sample)
 
 
-def judge_explore(held: Trial, made: Compiled, method: str) -> list[Figure]:
+def judge_explore(held: Trial, made: Compiled, method: str, k: int = K) -> list[Figure]:
     """Figures of the explore list: products new to the customer."""
-    return _figures(held, _explored(held, made), held.bought_new, "explore", method)
+    return figures_of(held, explored(held, made, k), held.bought_new, "explore", method, k)
 
 
 def explore_ndcg(held: Trial, made: Compiled) -> Floats:
     """NDCG of the explore list of each judged customer who had bought before."""
-    _, ndcg = _by_customer(_explored(held, made), held.bought_new)
+    ndcg = by_customer(explored(held, made), held.bought_new)["ndcg"]
     had_bought = np.diff(held.data.bought.indptr) > 0
     of_them: Floats = ndcg[_judged(held, held.bought_new) & had_bought]
     return of_them
 
 
-def _explored(held: Trial, made: Compiled) -> list[Ranked]:
+def explored(held: Trial, made: Compiled, k: int = K) -> list[Ranked]:
+    """The explore lists of who is judged."""
     on_sale = held.data.offered & held.data.seen
-    return list(explore(made, held.data.bought, held.sample, on_sale, length=K))
+    return list(explore(made, held.data.bought, held.sample, on_sale, length=k))
 
 
 def _judged(held: Trial, truth: sparse.csr_array) -> NDArray[np.bool_]:
@@ -107,7 +112,7 @@ def judge_repeat(held: Trial, made: Compiled, method: str) -> list[Figure]:
     habit = habits(held.data, made.recipe.repeat_half_life_days, 0, len(chosen))
     on_sale = held.data.offered & held.data.seen
     ranked, _ = repeat(made, habit, chosen, on_sale, length=K)
-    return _figures(held, [ranked], held.bought_any, "repeat", method)
+    return figures_of(held, [ranked], held.bought_any, "repeat", method)
 
 
 def judge_popular(held: Trial, made: Compiled, method: str) -> list[Figure]:
@@ -115,39 +120,80 @@ def judge_popular(held: Trial, made: Compiled, method: str) -> list[Figure]:
     nothing = sparse.csr_array(held.data.shape)
     on_sale = held.data.offered & held.data.seen
     blocks = explore(made, nothing, held.sample, on_sale, length=K)
-    return _figures(held, list(blocks), held.bought_any, "repeat", method)
+    return figures_of(held, list(blocks), held.bought_any, "repeat", method)
 
 
-def _figures(
-    held: Trial, blocks: list[Ranked], truth: sparse.csr_array, name: str, method: str
+def figures_of(
+    held: Trial, blocks: list[Ranked], truth: sparse.csr_array, name: str, method: str, k: int = K
 ) -> list[Figure]:
-    """Recall and NDCG over those with a history, then by its length."""
-    recall, ndcg = _by_customer(blocks, truth)
+    """Every measure over those with a history, then hits by its length."""
+    values = by_customer(blocks, truth, k)
     history, judged = np.diff(held.data.bought.indptr), _judged(held, truth)
     groups = {name: judged & (history > 0)}
     for label, (fewest, most) in SLICES.items():
         groups[f"{name} history={label}"] = judged & (history >= fewest) & (history <= most)
-    return [
-        Figure(method, metric, group, float(values[chosen].mean()), int(chosen.sum()))
+    means = [
+        Figure(method, f"{metric}@{k}", group, float(value[chosen].mean()), int(chosen.sum()))
         for group, chosen in groups.items()
         if chosen.any()
-        for metric, values in ((f"recall@{K}", recall), (f"ndcg@{K}", ndcg))
+        for metric, value in values.items()
+    ]
+    chosen = groups[name]
+    if not chosen.any():
+        return means
+    whole = _whole(held, blocks, truth, chosen)
+    return means + [
+        Figure(method, f"{metric}@{k}", name, value, int(chosen.sum()))
+        for metric, value in whole.items()
     ]
 
 
-def _by_customer(blocks: list[Ranked], truth: sparse.csr_array) -> tuple[Floats, Floats]:
-    """(customers,) recall and NDCG; 0 for those with nothing to be found."""
+def by_customer(blocks: list[Ranked], truth: sparse.csr_array, k: int = K) -> dict[str, Floats]:
+    """(customers,) each measure of the hits; 0 for those with nothing to be found."""
     count, width = truth.shape
     bought = np.diff(truth.indptr)
     wanted = np.repeat(np.arange(count), bought) * width + truth.indices
-    hits, gain = np.zeros(count), np.zeros(count)
+    hits, precise, gain, first = np.zeros((4, count))
     for ranked in blocks:
         hit = np.isin(ranked.customer * width + ranked.product, wanted)
-        hits += np.bincount(ranked.customer, weights=hit, minlength=count)
-        worth = hit / np.log2(ranked.rank + 1.0)
-        gain += np.bincount(ranked.customer, weights=worth, minlength=count)
-    ideal = np.concatenate([[math.inf], np.cumsum(1 / np.log2(np.arange(2, K + 2)))])
-    return hits / np.maximum(1, bought), gain / ideal[np.minimum(bought, K)]
+        customer, rank = ranked.customer[hit], ranked.rank[hit]
+        so_far = np.arange(len(customer)) - np.searchsorted(customer, customer) + 1
+        hits += np.bincount(customer, minlength=count)
+        precise += np.bincount(customer, so_far / rank, count)
+        gain += np.bincount(customer, 1 / np.log2(rank + 1.0), count)
+        first += np.bincount(customer, (so_far == 1) / rank, count)
+    ideal = np.concatenate([[math.inf], np.cumsum(1 / np.log2(np.arange(2, k + 2)))])
+    best = np.minimum(bought, k)
+    return {
+        "recall": hits / np.maximum(1, bought),
+        "ndcg": gain / ideal[best],
+        "precision": hits / k,
+        "map": precise / np.maximum(1, best),
+        "mrr": first,
+        "hit_rate": (hits > 0).astype(float),
+    }
+
+
+def _whole(
+    held: Trial, blocks: list[Ranked], truth: sparse.csr_array, chosen: NDArray[np.bool_]
+) -> dict[str, float]:
+    """What the lists of the ``chosen`` are like as a whole; nothing where all are empty."""
+    customer = np.concatenate([ranked.customer for ranked in blocks])
+    product = np.concatenate([ranked.product for ranked in blocks])[chosen[customer]]
+    customer = customer[chosen[customer]]
+    if not len(product):
+        return {}
+    data, buyers = held.data, held.data.buyers
+    kinds = np.unique(data.features["category"].astype(str), return_inverse=True)[1]
+    places = np.unique(customer * (kinds.max() + 1) + kinds[product])
+    share = np.maximum(buyers[product], 1) / max(1, np.diff(data.learned.indptr).astype(bool).sum())
+    bought = truth[np.flatnonzero(chosen)].indices
+    return {
+        "coverage": len(np.unique(product)) / max(1, int((data.offered & data.seen).sum())),
+        "novelty": float(-np.log2(share).mean()),
+        "popularity_lift": float(buyers[product].mean() / max(1e-9, buyers[bought].mean())),
+        "diversity": len(places) / len(product),
+    }
 
 
 def baselines(held: Trial, shop: Lists) -> list[Figure]:

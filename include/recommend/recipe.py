@@ -13,13 +13,17 @@ class Recipe:
     """One way to make the lists. A recipe without ``maker`` explores by popularity alone.
 
     Explore: score[u, j] = sum over bought i of h[u, i] W[i, j] (1 + lift r[j]) + weight q[j].
-    h: the customer's orders, decayed, summing to 1. W: the item-item table. r: buyers in the last
+    h: the customer's orders, decayed, summing to 1. W: the item-item table, of the maker and with a
+    weight of the one beside it, the median row's strongest of each being 1. r: buyers in the last
     ``popularity_days`` over those of the best product. q: popularity, see ``Compiled``.
     Repeat: score[u, j] = decayed orders (1 + repeat_lift r[j]) (1 + cadence due[u, j]).
     """
 
     maker: str | None = None
     parameters: dict[str, float] = field(default_factory=dict)
+    beside: str | None = None  # a second maker, of its own parameters and weight
+    beside_parameters: dict[str, float] = field(default_factory=dict)
+    beside_weight: float = 0.0
     neighbours: int = 50
     content_weight: float = 0.5  # of likeness in words beside the maker's weights
     cold_buyers: int = 3  # a product with fewer buyers is known by its words alone
@@ -33,8 +37,9 @@ class Recipe:
 
     def __post_init__(self) -> None:
         """Refuse what no maker of this version can do."""
-        if self.maker is not None and self.maker not in MAKERS:
-            raise InputError(f"recipe: maker {self.maker!r} is unknown; known: {', '.join(MAKERS)}")
+        for maker in (self.maker, self.beside):
+            if maker is not None and maker not in MAKERS:
+                raise InputError(f"recipe: maker {maker!r} is unknown; known: {', '.join(MAKERS)}")
 
     def settings(self) -> dict[str, Any]:
         """The recipe as a JSON-able dict; ``Recipe.read`` reads it back."""

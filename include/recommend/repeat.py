@@ -9,11 +9,12 @@ from numpy.typing import NDArray
 from include.recommend.compiled import Compiled
 from include.recommend.explore import Ranked
 from include.recommend.interactions import Interactions
-from include.recommend.strongest import SCALE
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
+
+SCALE = 1e12  # scores are kept to 1e-12, so that sums in another order are still equal
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,8 +40,10 @@ def habits(data: Interactions, half_life_days: float | None, first: int, last: i
     Without a half-life no order ages: ``decayed`` is ``orders``.
     """
     start, end = np.searchsorted(data.customer, [first, last])
-    customer, product = data.customer[start:end], data.product[start:end]
-    age_days = data.age_days[start:end]
+    customer, product, age_days = (
+        column[start:end].astype(np.int64)
+        for column in (data.customer, data.product, data.age_days)
+    )
     new = np.ones(len(customer), dtype=bool)
     new[1:] = (np.diff(customer) != 0) | (np.diff(product) != 0)
     entry = np.cumsum(new) - 1
@@ -87,12 +90,12 @@ def repeat(
     made: Compiled, habit: Habit, chosen: Flags, allowed: Flags, *, length: int
 ) -> tuple[Ranked, Ints]:
     """The lists of the ``chosen`` customers, and which entry of ``habit`` stands at each place."""
-    level = np.rint(repeat_scores(made, habit) * SCALE).astype(np.int64)
+    score = np.rint(repeat_scores(made, habit) * SCALE) / SCALE
     entry = np.flatnonzero(chosen[habit.customer] & allowed[habit.product])
-    entry = entry[np.lexsort((habit.product[entry], -level[entry], habit.customer[entry]))]
+    entry = entry[np.lexsort((habit.product[entry], -score[entry], habit.customer[entry]))]
     customer = habit.customer[entry]
     first = np.searchsorted(customer, customer)
     rank = np.arange(len(entry)) - first + 1
     entry, rank = entry[rank <= length], rank[rank <= length]
-    listed = Ranked(habit.customer[entry], rank, habit.product[entry], level[entry] / SCALE)
+    listed = Ranked(habit.customer[entry], rank, habit.product[entry], score[entry])
     return listed, entry

@@ -1,6 +1,8 @@
 """Write the lists and the similar products of one day as Parquet files, in blocks of customers."""
 
 import logging
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -13,12 +15,14 @@ from numpy.typing import NDArray
 
 from include import domains
 from include.domains import Lists
+from include.recommend.bundles import bundles
 from include.recommend.compiled import Compiled, compile_recipe
-from include.recommend.explore import Ranked, explore, pairs, reasons
+from include.recommend.explore import Mixture, Ranked, explorer, reasons
 from include.recommend.interactions import Interactions, consenting, read
+from include.recommend.kernel import in_pieces
+from include.recommend.prospects import PROSPECT, prospects
 from include.recommend.recipe import Recipe
 from include.recommend.repeat import Habit, habits, repeat
-from include.recommend.strongest import levels
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +30,10 @@ Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
 CUSTOMERS = 20_000  # written at a time
+LISTS = pa.array(["explore", "repeat"])
+METHODS = ["item-item", "content", "popular", "range", "repeat"]
+GENERAL = ("popular in the last {days} days", "popular over all time", "also in the range")
+MOST_DAYS = 1_000_000  # beyond every gap
 SIMILAR = 10
 RECOMMENDATION = pa.schema([
     ("customer_id", pa.int64()),
@@ -38,6 +46,10 @@ RECOMMENDATION = pa.schema([
     ("reason", pa.string()),
     ("because_product_id", pa.string()),
 ])  # fmt: skip
+TEXT = pa.dictionary(pa.int32(), pa.string())  # names by number, while rows are made
+NUMBERED = pa.schema([
+    (field.name, TEXT if field.type == pa.string() else field.type) for field in RECOMMENDATION
+])
 SIMILARITY = pa.schema([
     ("product_id", pa.string()),
     ("rank", pa.int32()),
@@ -56,7 +68,7 @@ def lists(
     explore_length: int | None = None,
     repeat_length: int | None = None,
 ) -> dict[str, Any]:
-    """Write ``recommendation.parquet`` and ``product_similarity.parquet`` into ``out``.
+    """Write ``recommendation``, ``product_audience``, ``product_similarity`` and ``bundle``.
 
     Parameters
     ----------
@@ -77,14 +89,23 @@ def lists(
     made = compile_recipe(recipe, data)
     agreed = consenting(folder, as_of, data.customers, default=domain.consent_default)
     lengths = (explore_length or shop.explore_length, repeat_length or shop.repeat_length)
-    rows = _write_lists(data, made, agreed, lengths, out / "recommendation.parquet")
+    allowed = data.offered & data.in_stock
+    mixture = Mixture.of(data.features["category"], shop.most_per_category)
+    listed = _lists(data, made, allowed, agreed, lengths, mixture)
+    rows = _write(out / "recommendation.parquet", NUMBERED, listed)
+    best = prospects(data, made, allowed, agreed, shop.audience_length)
+    audience = _write(out / "product_audience.parquet", PROSPECT, best)
     if recipe.maker is None:  # who buys what together is a fact, not a forecast: shown all the same
         made = compile_recipe(Recipe(maker="cosine", neighbours=shop.neighbours), data)
     alike = similar(data, made)
     pq.write_table(alike, out / "product_similarity.parquet")
+    together = bundles(data, allowed)
+    pq.write_table(together, out / "bundle.parquet")
     counts = {
         "recommendation": rows,
         "product_similarity": alike.num_rows,
+        "bundle": together.num_rows,
+        "product_audience": audience,
         "customers": int(agreed.sum()),
         "without_consent": int((~agreed).sum()),
     }
@@ -98,102 +119,138 @@ def _recipe(card: dict[str, Any] | None, shop: Lists) -> Recipe:
     return Recipe.read(settings) if settings else Recipe.popular(shop)
 
 
-def _write_lists(
-    data: Interactions, made: Compiled, agreed: Flags, lengths: tuple[int, int], path: Path
-) -> int:
-    """Write block after block; the number of rows."""
-    allowed = data.offered & data.in_stock
-    explore_length, repeat_length = lengths
+def _lists(
+    data: Interactions,
+    made: Compiled,
+    allowed: Flags,
+    agreed: Flags,
+    lengths: tuple[int, int],
+    mixture: Mixture | None,
+) -> Iterator[pa.Table]:
+    """Both lists of everybody who agreed, block after block."""
+    new = explorer(made, data.bought, allowed, length=lengths[0], mixture=mixture)
+    names = Names.of(data, made)
+
+    def block(first: int, last: int) -> pa.Table:
+        ranked = new(np.flatnonzero(agreed[first:last]) + first)
+        habit = habits(data, made.recipe.repeat_half_life_days, first, last)
+        again, entry = repeat(made, habit, agreed, allowed, length=lengths[1])
+        listed, own = _repeated(again, habit, entry, len(names.reasons))
+        return _table(data, [_explored(made, ranked), listed], names, own)
+
+    return in_pieces(block, len(agreed), size=CUSTOMERS)
+
+
+def _write(path: Path, schema: pa.Schema, tables: Iterable[pa.Table]) -> int:
+    """Write table after table into one file; the number of rows."""
     rows = 0
-    with pq.ParquetWriter(path, RECOMMENDATION) as writer:
-        for first in range(0, len(agreed), CUSTOMERS):
-            last = min(first + CUSTOMERS, len(agreed))
-            chosen = np.flatnonzero(agreed[first:last]) + first
-            blocks = explore(made, data.bought, chosen, allowed, length=explore_length)
-            parts = [_explore_rows(data, made, ranked) for ranked in blocks]
-            habit = habits(data, made.recipe.repeat_half_life_days, first, last)
-            ranked, entry = repeat(made, habit, agreed, allowed, length=repeat_length)
-            parts.append(_repeat_rows(data, ranked, habit, entry))
-            block = pa.concat_tables(parts).sort_by([
-                ("customer_id", "ascending"),
-                ("list", "ascending"),
-                ("rank", "ascending"),
-            ])
-            writer.write_table(block)
-            rows += block.num_rows
+    with pq.ParquetWriter(path, schema, store_schema=False) as writer:
+        for table in tables:
+            writer.write_table(table)
+            rows += table.num_rows
     return rows
 
 
-def _explore_rows(data: Interactions, made: Compiled, ranked: Ranked) -> pa.Table:
-    """The places of an explore block with their reasons in words."""
-    why = reasons(made, ranked)
-    recent, ever = made.recent[ranked.product] > 0, data.buyers[ranked.product] > 0
-    words = np.select(
-        [recent, ever],
-        [f"popular in the last {made.recipe.popularity_days} days", "popular over all time"],
-        "also in the range",
-    ).astype(object)
-    method = np.where(ever, "popular", "range").astype(object)
+@dataclass(frozen=True, eq=False)
+class Names:
+    """What the rows of the lists name by number."""
+
+    products: pa.StringArray
+    names: pa.StringArray
+    reasons: pa.StringArray  # a product each: because you bought it; like it; then GENERAL
+
+    @classmethod
+    def of(cls, data: Interactions, made: Compiled) -> "Names":
+        """Of all products, each once."""
+        reasons = [f"because you bought {name}" for name in data.names]
+        reasons += [f"like {name}, which you bought" for name in data.names]
+        reasons += [text.format(days=made.recipe.popularity_days) for text in GENERAL]
+        return cls(*(pa.array(each, pa.string()) for each in (data.products, data.names, reasons)))
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Rows of one list, numbers instead of names; ``because`` is -1 where no product speaks."""
+
+    ranked: Ranked
+    is_repeat: Flags
+    method: Ints  # number in METHODS
+    reason: Ints  # number in Names.reasons, or beyond them in ``own_reasons``
+    because: Ints
+
+
+def _explored(made: Compiled, ranked: Ranked) -> Rows:
+    """The places of an explore block with their reasons."""
+    why, products = reasons(made, ranked), len(made.popularity)
+    recent, ever = made.recent[ranked.product] > 0, made.popularity[ranked.product] > 0
     bought = why.because >= 0
-    known, place = np.unique(why.because[bought], return_inverse=True)
-    because = np.array([f"because you bought {name}" for name in data.names[known]], dtype=object)
-    like = np.array([f"like {name}, which you bought" for name in data.names[known]], dtype=object)
-    content = why.by_content[bought]
-    if len(known):
-        words[bought] = np.where(content, like[place], because[place])
-    method[bought] = np.where(content, "content", "item-item")
-    source = np.full(len(bought), None, dtype=object)
-    source[bought] = data.products[why.because[bought]]
-    return _rows(data, ranked, "explore", method, words, source)
+    general = 2 * products + np.select([recent, ever], [0, 1], 2)
+    own = why.because + np.where(why.by_content, products, 0)
+    method = np.where(bought, np.where(why.by_content, 1, 0), np.where(ever, 2, 3))
+    is_repeat = np.zeros(len(bought), dtype=bool)
+    return Rows(ranked, is_repeat, method, np.where(bought, own, general), why.because)
 
 
-def _repeat_rows(data: Interactions, ranked: Ranked, habit: Habit, entry: Ints) -> pa.Table:
-    """The places of a repeat block with their reasons in words."""
-    words = [
-        "bought once" if orders == 1
-        else f"bought {orders} times on one day" if np.isnan(gap)
-        else f"bought {orders} times, usually every {max(1, round(gap))} days"
-        for orders, gap in zip(habit.orders[entry].tolist(), habit.gap_days[entry].tolist(),
-                               strict=True)
-    ]  # fmt: skip
-    method = np.full(len(entry), "repeat", dtype=object)
-    reason = np.array(words, dtype=object)
-    return _rows(data, ranked, "repeat", method, reason, data.products[ranked.product])
+def _repeated(ranked: Ranked, habit: Habit, entry: Ints, first: int) -> tuple[Rows, list[str]]:
+    """The places of a repeat block, and its reasons, numbered from ``first`` on."""
+    gap = np.nan_to_num(habit.gap_days[entry])  # 0: bought on one day only
+    days = np.where(gap > 0, np.maximum(1, np.round(gap)), 0).astype(np.int64)
+    pairs = habit.orders[entry] * MOST_DAYS + days
+    known, place = np.unique(pairs, return_inverse=True)
+    texts = [_habit(*divmod(pair, MOST_DAYS)) for pair in known.tolist()]
+    method = np.full(len(entry), METHODS.index("repeat"))
+    is_repeat = np.ones(len(entry), dtype=bool)
+    return Rows(ranked, is_repeat, method, first + place, ranked.product), texts
 
 
-def _rows(
-    data: Interactions,
-    ranked: Ranked,
-    name: str,
-    method: NDArray[np.object_],
-    reason: NDArray[np.object_],
-    because: NDArray[np.object_],
-) -> pa.Table:
+def _habit(orders: int, gap_days: int) -> str:
+    """A habit in words."""
+    if orders == 1:
+        return "bought once"
+    if not gap_days:
+        return f"bought {orders} times on one day"
+    return f"bought {orders} times, usually every {gap_days} days"
+
+
+def _table(data: Interactions, parts: list[Rows], names: Names, own: list[str]) -> pa.Table:
+    """The rows of all lists by customer, list and rank, with their names."""
+
+    def joined(of: Callable[[Rows], NDArray[Any]]) -> NDArray[Any]:
+        return np.concatenate([of(rows) for rows in parts])
+
+    customer, rank = joined(lambda rows: rows.ranked.customer), joined(lambda r: r.ranked.rank)
+    is_repeat = joined(lambda rows: rows.is_repeat)
+    order = np.lexsort((rank, is_repeat, customer))
+    product = joined(lambda rows: rows.ranked.product)[order]
+    reason_names = pa.concat_arrays([names.reasons, pa.array(own, pa.string())])
     columns = [
-        data.customers[ranked.customer],
-        np.full(len(ranked.rank), name, dtype=object),
-        ranked.rank.astype(np.int32),
-        data.products[ranked.product],
-        data.names[ranked.product],
-        ranked.score,
-        method,
-        reason,
-        because,
+        pa.array(data.customers[customer[order]]),
+        _named(is_repeat[order].astype(np.int32), LISTS),
+        pa.array(rank[order].astype(np.int32)),
+        _named(product, names.products),
+        _named(product, names.names),
+        pa.array(joined(lambda rows: rows.ranked.score)[order]),
+        _named(joined(lambda rows: rows.method)[order], pa.array(METHODS)),
+        _named(joined(lambda rows: rows.reason)[order], reason_names),
+        _named(joined(lambda rows: rows.because)[order], names.products),
     ]
-    arrays = [
-        pa.array(column, type=field.type)
-        for column, field in zip(columns, RECOMMENDATION, strict=True)
-    ]
-    return pa.Table.from_arrays(arrays, schema=RECOMMENDATION)
+    return pa.Table.from_arrays(columns, schema=NUMBERED)
+
+
+def _named(numbers: NDArray[Any], names: pa.StringArray) -> pa.DictionaryArray:
+    """Names by number; none for -1."""
+    return pa.DictionaryArray.from_arrays(
+        pa.array(numbers.astype(np.int32), mask=numbers < 0), names
+    )
 
 
 def similar(data: Interactions, made: Compiled) -> pa.Table:
     """The products that go best with each, out of those that may be recommended."""
     width = data.shape[1]
     row = np.repeat(np.arange(width), np.diff(made.table.indptr))
-    column, level = made.table.indices.astype(np.int64), levels(made.table.data)
-    entry = np.flatnonzero((data.offered & data.in_stock)[column] & (level > 0))
-    entry = entry[np.lexsort((column[entry], -level[entry], row[entry]))]
+    column, score = made.table.indices.astype(np.int64), made.table.data
+    entry = np.flatnonzero((data.offered & data.in_stock)[column] & (score > 0))
+    entry = entry[np.lexsort((column[entry], -score[entry], row[entry]))]
     rank = np.arange(len(entry)) - np.searchsorted(row[entry], row[entry]) + 1
     entry, rank = entry[rank <= SIMILAR], rank[rank <= SIMILAR]
     columns = [
@@ -213,24 +270,19 @@ def terms(
     """What the explore score of one product for one customer is made of, largest first.
 
     Columns: because_product_id (None: popularity), because_product_name, term. The terms add up to
-    the published score, but for its rounding to 1e-12.
+    the published score, but for its rounding to 1e-7 and float32.
     """
     shop = domains.load().lists
     data = read(folder, as_of)
     made = compile_recipe(_recipe(card, shop), data)
-    customer = np.searchsorted(data.customers, [customer_id])
-    product = np.searchsorted(data.products, [product_id])
-    ranked = Ranked(customer, np.ones(1, dtype=np.int64), product, np.zeros(1))
-    _, entry = pairs(made.history, ranked)
-    bought = made.history.indices[entry].astype(np.int64)
-    weight, _ = made.edges(bought, np.repeat(product, len(bought)))
+    customer = np.searchsorted(data.customers, customer_id)
+    product = np.searchsorted(data.products, product_id)
+    own = made.history[[customer]]
+    weights = made.weighted[:, [product]].toarray().ravel()
     parts = pd.DataFrame({
-        "because_product_id": [*data.products[bought], None],
-        "because_product_name": [*data.names[bought], None],
-        "term": [
-            *(made.history.data[entry] * weight * made.pull[product[0]]),
-            made.popular_term[product[0]],
-        ],
+        "because_product_id": [*data.products[own.indices], None],
+        "because_product_name": [*data.names[own.indices], None],
+        "term": [*(own.data * weights[own.indices]), made.popular_term[product]],
     })
     shown = parts[parts["term"] != 0]
     return shown.sort_values("term", ascending=False, kind="stable", ignore_index=True)

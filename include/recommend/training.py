@@ -39,6 +39,7 @@ CHOSEN_BY = f"ndcg@{K}"
 BASELINE = {"explore": "recent_popularity", "repeat": "personal_frequency"}
 Judge = Callable[[Trial, Compiled, str], list[Figure]]
 LIBRARIES = ("numpy", "scipy", "scikit-learn")
+BESIDE = (0.3, 1.0, 3.0)  # weights of a second maker that are tried
 CUSTOMERS_NEEDED = 30  # with a history and a new product, in each of the two windows
 CUSTOMERS_TRIED = 10_000  # when choosing; the last window is judged on all
 
@@ -99,12 +100,11 @@ def _requirements(test: Trial, earlier: Trial) -> list[gate.Requirement]:
 def choose(held: Trial, shop: Lists) -> Recipe:
     """The recipe with the best explore NDCG on ``held``, then its best repeat settings.
 
-    First the makers with each of their settings, then what surrounds the best of them: a search
-    line by line, since the full grid costs ten times as much.
+    First the makers with each of their settings, then two beside each other, then what surrounds
+    the best: a search line by line, since the full grid costs ten times as much.
     """
     start = Recipe.popular(shop)
-    makers = (replace(start, maker=name, parameters=p) for name in GRID for p in GRID[name])
-    best = _best(held, makers, judge_explore)
+    best = blended(held, makers(held, start))
     around = product((0.0, 0.5, 1.0), (0.0, 2.0, 5.0))
     best = _best(held, (replace(best, content_weight=c, lift=a) for c, a in around), judge_explore)
     half_lives = (30.0, 90.0, 365.0)
@@ -113,6 +113,38 @@ def choose(held: Trial, shop: Lists) -> Recipe:
     tuned = [Recipe(popularity_days=shop.popularity_days, repeat_lift=a, cadence=c)
              for a, c in settings]  # fmt: skip
     return best.with_repeat(_best(held, [start, *tuned], judge_repeat))  # start: frequency alone
+
+
+def makers(held: Trial, start: Recipe, k: int = K) -> list[Recipe]:
+    """Each maker with the best of its settings, the best maker first; of equals the first."""
+    found = []
+    for name in GRID:
+        settings = [replace(start, maker=name, parameters=each) for each in GRID[name]]
+        found.append(max(_scored(held, settings, k), key=lambda pair: pair[0]))
+        log.info(
+            "maker %s: %s@%d %.4f by %s", name, "ndcg", k, found[-1][0], found[-1][1].parameters
+        )
+    return [recipe for _, recipe in sorted(found, key=lambda pair: -pair[0])]
+
+
+def blended(held: Trial, ranked: list[Recipe], k: int = K) -> Recipe:
+    """The best of ``makers``, alone or with another one beside it."""
+    best, *others = ranked
+    pairs = [
+        replace(best, beside=o.maker, beside_parameters=o.parameters, beside_weight=weight)
+        for o in others
+        if "content" not in (best.maker, o.maker)  # it stands beside all others as it is
+        for weight in BESIDE
+    ]
+    return max(_scored(held, [best, *pairs], k), key=lambda pair: pair[0])[1]
+
+
+def _scored(held: Trial, recipes: Iterable[Recipe], k: int) -> list[tuple[float, Recipe]]:
+    """The explore NDCG of each recipe."""
+    return [
+        (_value(judge_explore(held, compile_recipe(each, held.data), "", k), f"ndcg@{k}"), each)
+        for each in recipes
+    ]
 
 
 def _never_below(test: Trial, recipe: Recipe, shop: Lists) -> tuple[Recipe, str]:

@@ -63,7 +63,7 @@ def work(tmp_path: Path, members: dict[int, str], day: date = DAY) -> Path:
     )
     for table in (
         *("profile_coverage", "customer_score", "customer_value"),
-        *("recommendation", "product_similarity", "lift"),
+        *("recommendation", "product_similarity", "bundle", "product_audience", "lift"),
         *("segment_feature", "segment_map", "rule_segment", "rule_segment_member"),
     ):
         write(tmp_path / f"{table}.parquet", table, [])
@@ -100,6 +100,26 @@ def test_a_publish_shows_bi_the_new_generation(db, tmp_path):
     ]
     migration = "SELECT from_key, to_key, customers FROM bi.segment_migration ORDER BY 2"
     assert db.execute(migration).fetchall() == [("(new)", "s1", 2), ("(new)", "s2", 1)]
+
+
+def test_models_are_as_old_as_the_oldest_that_is_still_trained(db, tmp_path):
+    for model, day in (
+        ("churn", "2026-01-01"), ("need:Tea", "2025-06-01"),  # tea is bought by few now
+        ("churn", "2026-02-01"), ("need:Nails", "2026-02-01"),
+    ):  # fmt: skip
+        db.execute(
+            """INSERT INTO ops.model_version (model, model_version, as_of, "window", card, champion,
+                   decision, reason, run_id, recorded_at)
+               VALUES (%s, %s, %s, '', '{}', true, 'promoted', '', 'train/1', now())
+               ON CONFLICT DO NOTHING""",
+            [model, f"{model}-{day}", day],
+        )
+        db.execute(
+            "UPDATE ops.model_version SET champion = (as_of = %s) WHERE model = %s", [day, model]
+        )
+    publish(db, work(tmp_path, {1: "s1"}), "publish/1", date(2026, 3, 1))
+    row = db.execute("SELECT model_as_of FROM bi.freshness").fetchone()
+    assert row == (date(2026, 2, 1),)
 
 
 def test_empty_text_and_null_stay_distinct(db, tmp_path):

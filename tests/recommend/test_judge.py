@@ -9,7 +9,7 @@ from scipy import sparse
 
 from include import recommend
 from include.recommend.explore import Ranked
-from include.recommend.judge import _by_customer, trial
+from include.recommend.judge import by_customer, trial
 from tests.recommend.shop import AS_OF, checkerboard, line
 from tests.snapshots import write_snapshot
 
@@ -21,10 +21,14 @@ def test_recall_and_ndcg_of_a_worked_example():
         np.array([0, 0, 0, 1, 1, 2]), np.array([1, 2, 3, 1, 2, 1]),
         np.array([1, 4, 2, 2, 3, 0]), np.zeros(6),
     )  # fmt: skip
-    recall, ndcg = _by_customer([ranked], truth)
-    assert recall.tolist() == [1, 0.25, 0]
+    found = by_customer([ranked], truth)
+    assert found["recall"].tolist() == [1, 0.25, 0]
+    assert found["precision"].tolist() == [0.2, 0.1, 0]
+    assert found["map"].tolist() == pytest.approx([(1 + 2 / 3) / 2, 1 / 2 / 4, 0])
+    assert found["mrr"].tolist() == [1, 0.5, 0]
+    assert found["hit_rate"].tolist() == [1, 1, 0]
     ideal = np.cumsum([1, 1 / log2(3), 1 / log2(4), 1 / log2(5)])
-    assert ndcg.tolist() == pytest.approx([1.5 / ideal[1], 1 / log2(3) / ideal[3], 0])
+    assert found["ndcg"].tolist() == pytest.approx([1.5 / ideal[1], 1 / log2(3) / ideal[3], 0])
 
 
 def test_what_is_bought_later_is_not_known_before(tmp_path):

@@ -6,9 +6,8 @@ import numpy as np
 from scipy import sparse
 from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
 
+from include.recommend import kernel
 from include.recommend.interactions import Interactions
-from include.recommend.makers.gram import gram_blocks
-from include.recommend.strongest import pruned
 
 PRICE_BANDS = 5
 
@@ -19,8 +18,8 @@ def content(data: Interactions, *, neighbours: int, least: float = 0.2) -> spars
     Below ``least`` two products are not alike: a common price band alone is no reason.
     """
     vectors = _vectors(data)
-    blocks = (alike * (alike >= least) for _, alike in gram_blocks(vectors.T.tocsr()))
-    return pruned(blocks, data.shape[1], neighbours)
+    turned = sparse.csr_array(vectors.T.tocsr())
+    return kernel.pairs(vectors, turned, neighbours, least=least)
 
 
 def _vectors(data: Interactions) -> sparse.csr_array:

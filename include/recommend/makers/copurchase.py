@@ -3,9 +3,8 @@
 import numpy as np
 from scipy import sparse
 
+from include.recommend import kernel
 from include.recommend.interactions import Interactions
-from include.recommend.makers.gram import gram_blocks
-from include.recommend.strongest import pruned
 
 
 def copurchase(
@@ -19,8 +18,5 @@ def copurchase(
     baskets = data.baskets
     orders = np.maximum(1.0, np.bincount(baskets.indices, minlength=data.shape[1]))
     baskets = baskets[np.diff(baskets.indptr) < 100]
-    blocks = (
-        both * (both >= support) / (orders[start : start + len(both), None] * orders**beta)
-        for start, both in gram_blocks(baskets)
-    )
-    return pruned(blocks, len(orders), neighbours)
+    turned = sparse.csr_array(baskets.T.tocsr())
+    return kernel.pairs(turned, baskets, neighbours, row=orders, column=orders**beta, least=support)

@@ -3,9 +3,8 @@
 import numpy as np
 from scipy import sparse
 
+from include.recommend import kernel
 from include.recommend.interactions import Interactions
-from include.recommend.makers.gram import gram_blocks
-from include.recommend.strongest import pruned
 
 
 def cosine(
@@ -17,9 +16,6 @@ def cosine(
     RecSys 2013). ``shrink`` damps pairs that few customers vouch for.
     """
     buyers = np.maximum(1.0, data.buyers)
+    turned = sparse.csr_array(data.learned.T.tocsr())
     row, column = buyers**balance, buyers ** (1 - balance)
-    blocks = (
-        both / (row[start : start + len(both), None] * column + shrink)
-        for start, both in gram_blocks(data.learned)
-    )
-    return pruned(blocks, len(buyers), neighbours)
+    return kernel.pairs(turned, data.learned, neighbours, row=row, column=column, shrink=shrink)

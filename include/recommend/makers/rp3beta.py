@@ -3,9 +3,8 @@
 import numpy as np
 from scipy import sparse
 
+from include.recommend import kernel
 from include.recommend.interactions import Interactions
-from include.recommend.makers.gram import gram_blocks
-from include.recommend.strongest import pruned
 
 
 def rp3beta(
@@ -16,12 +15,12 @@ def rp3beta(
     d are degrees: buyers of a product, products of a customer. The factor of d_i falls out when the
     row is brought to 1. After Paudel et al., ACM TiiS 7(1), 2017.
     """
-    buyers = np.maximum(1.0, data.buyers)
     walk = data.learned.copy()
     degree = np.diff(walk.indptr)
     walk.data = np.repeat(np.maximum(1.0, degree) ** -alpha, degree)
-    blocks = (reached / buyers**beta for _, reached in gram_blocks(data.learned, walk))
-    table = pruned(blocks, len(buyers), neighbours)
+    turned = sparse.csr_array(data.learned.T.tocsr())
+    damped = np.maximum(1.0, data.buyers) ** beta
+    table = kernel.pairs(turned, walk, neighbours, column=damped)
     total = np.maximum(table.sum(axis=1), np.finfo(float).tiny)
     table.data /= np.repeat(total, np.diff(table.indptr))
     return table
