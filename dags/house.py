@@ -3,7 +3,13 @@
 import os
 from datetime import timedelta
 
-from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule, task
+from airflow.sdk import (
+    CronTriggerTimetable,
+    ExceptionRetryPolicy,
+    RetryAction,
+    RetryRule,
+    task,
+)
 
 from include.errors import ConfigError, ContractError, InputError, NotFittedError, QualityError
 
@@ -26,9 +32,15 @@ TASKS = {
 DAG = {"max_active_runs": 1, "catchup": False, "default_args": TASKS}
 
 
-def cron(expression: str | None) -> str | None:
-    """The schedule, or none where ``PORTRAIT_CRON=off`` (historic data that gets no news)."""
-    return None if os.environ.get("PORTRAIT_CRON") == "off" else expression
+def cron(expression: str | None) -> CronTriggerTimetable | None:
+    """The schedule, in UTC; none where ``PORTRAIT_CRON=off`` (historic data that gets no news).
+
+    A DAG that is new waits for the next moment. Airflow would run one at once that is late by up
+    to a tenth of its interval: on a Sunday, training before there is anything to learn from.
+    """
+    if expression is None or os.environ.get("PORTRAIT_CRON") == "off":
+        return None
+    return CronTriggerTimetable(expression, timezone="UTC", run_immediately=timedelta(0))
 
 
 @task

@@ -15,9 +15,11 @@ from include.sources import Source
 
 
 def ingest(source: Source):
+    schedule = cron(source.schedule)
+
     @dag(
         dag_id=f"ingest_{source.name}",
-        schedule=cron(source.schedule),
+        schedule=schedule,
         tags=["ingest"],
         doc_md=__doc__,
         **DAG,
@@ -46,7 +48,7 @@ def ingest(source: Source):
             with ledger.step(run) as db:
                 quality.check(db, tables, run_id=run, source=source.name)
                 counts = ledger.loaded(db, run)
-                due = clock.next_run(cron(source.schedule), datetime.now(UTC))
+                due = clock.next_run(schedule and schedule.expression, datetime.now(UTC))
                 ledger.finish(db, run, **counts, next_run_at=due)
             return counts
 

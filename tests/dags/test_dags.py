@@ -4,6 +4,7 @@ import ast
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -45,8 +46,27 @@ def test_two_dags_a_source_one_a_stage_and_one_a_form(dags):
 
 
 def test_a_source_is_reconciled_on_sundays_unless_its_mapping_says_otherwise(dags):
-    assert dags["reconcile_shop"].schedule == "0 4 * * 0"
-    assert dags["ingest_shop"].schedule == "0 2 * * *"
+    assert dags["reconcile_shop"].schedule.expression == "0 4 * * 0"
+    assert dags["ingest_shop"].schedule.expression == "0 2 * * *"
+
+
+@pytest.mark.parametrize("every", ["{m} {h} * * {weekday}", "{m} {h} * * *"], ids=["week", "day"])
+def test_a_new_dag_waits_for_its_next_moment_although_the_last_is_just_past(dags, every):
+    from airflow.sdk import DAG
+    from airflow.serialization.serialized_objects import DagSerialization
+    from airflow.timetables.base import TimeRestriction
+    from house import cron
+
+    now = datetime.now(UTC)
+    past = now - timedelta(minutes=3)
+    schedule = cron(every.format(m=past.minute, h=past.hour, weekday=past.isoweekday() % 7))
+    made = DagSerialization.deserialize_dag(
+        DagSerialization.serialize_dag(DAG("new", schedule=schedule, catchup=False))
+    )
+    first = made.timetable.next_dagrun_info(
+        last_automated_data_interval=None, restriction=TimeRestriction(None, None, catchup=False)
+    )
+    assert first.run_after > now
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
