@@ -66,6 +66,7 @@ class Lists(Strict):
     leave_out: dict[ProductColumn, tuple[str, ...]] = {}  # products with such a value
     least_margin_percent: float | None = Field(default=None, lt=100)  # of the price; unknown: any
     most_per_category: int | None = Field(default=None, ge=1)  # of an explore list
+    variety: float | None = Field(default=None, gt=0, lt=1)  # of an explore list, beside its scores
 
 
 class Identity(Strict):

@@ -187,22 +187,23 @@ def _narrow(db: duckdb.DuckDBPyConnection, folder: Path, as_of: date, base: Path
     return False
 
 
-def frame(folder: Path, as_of: date) -> pd.DataFrame:
+def frame(folder: Path, as_of: date, only: Sequence[str] | None = None) -> pd.DataFrame:
     """Return the profile, index customer_id ascending, computed when absent or of older SQL.
 
     Numbers are float64 (null: NaN), flags boolean, texts str, days and times datetime64 without
-    zone; units are in the contract.
+    zone; units are in the contract. ``only``: these features instead of all.
     """
     path = _path(folder, as_of)
     if not path.exists() or pq.read_metadata(path).metadata.get(b"recipe") != recipe().encode():
         compute(folder, as_of)
-    table = pq.read_table(path)
+    table = pq.read_table(path, columns=only and ["customer_id", *only])
     for number, column in enumerate(table.schema):
         if pa.types.is_decimal(column.type):
             table = table.set_column(number, column.name, _floats(table[column.name]))
     data = table.to_pandas(date_as_object=False, split_blocks=True, self_destruct=True)
     data = data.set_index("customer_id")
-    return data.astype({column.name: _dtype(column) for column in features()})
+    kept = [column for column in features() if only is None or column.name in only]
+    return data.astype({column.name: _dtype(column) for column in kept})
 
 
 def _floats(column: pa.ChunkedArray) -> pa.ChunkedArray:

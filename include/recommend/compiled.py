@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from include.recommend import kernel
+from include.recommend.groups import Groups
 from include.recommend.interactions import Interactions
 from include.recommend.kernel import Cells
 from include.recommend.makers import MAKERS
@@ -16,6 +17,22 @@ from include.recommend.recipe import Recipe
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Popularity:
+    """What was bought of late, by group; group 0 is everybody.
+
+    ``group`` (customers,) whose popularity the lists of each have; ``kinds`` of the groups, as in
+    ``Groups``; ``share`` (groups, products) in [0, 1): by recent buyers in the group, drawn to
+    those of all where it is small, equals by buyers ever, 0: never bought; ``own`` (groups,
+    products) somebody of the group bought it of late.
+    """
+
+    group: NDArray[np.int32]
+    kinds: list[str]
+    share: Floats
+    own: Flags
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +45,7 @@ class Compiled:
     by_content : one flag an entry of ``table``: most of it is likeness in words.
     history : customers x products, what each bought, decayed, rows summing to 1.
     recent : (products,) buyers in the last days over those of the best product.
-    popularity : (products,) in [0, 1): by recent buyers, equals by buyers ever; 0: never bought.
+    popular : what is popular with whom.
     """
 
     recipe: Recipe
@@ -36,7 +53,7 @@ class Compiled:
     by_content: Flags
     history: sparse.csr_array
     recent: Floats
-    popularity: Floats
+    popular: Popularity
 
     @property
     def pull(self) -> Floats:
@@ -44,9 +61,14 @@ class Compiled:
         return 1 + self.recipe.lift * self.recent
 
     @property
+    def speaks(self) -> str:
+        """What a bought product says for another, as a code of a reason."""
+        return "alike_customers" if self.recipe.maker == "customers" else "bought"
+
+    @property
     def popular_term(self) -> Floats:
-        """(products,) the term of a score that no purchase explains."""
-        return self.recipe.popularity_weight * self.popularity
+        """(groups, products) the term of a score that no purchase explains."""
+        return self.recipe.popularity_weight * self.popular.share
 
     @cached_property
     def weighted(self) -> sparse.csr_array:
@@ -80,11 +102,29 @@ def compile_recipe(recipe: Recipe, data: Interactions) -> Compiled:
     total = history.sum(axis=1)
     history.data /= np.repeat(total, np.diff(history.indptr))
     recent = data.recent_buyers(recipe.popularity_days)
-    ever = data.buyers / (data.buyers.max(initial=0) + 1)
-    most = recent.max(initial=0)
-    return Compiled(
-        recipe, table, by_content, history, recent / max(1, most), (recent + ever) / (most + 1)
+    groups = data.groups if recipe.group_prior is not None else Groups.none(data.shape[0])
+    popular = Popularity(
+        groups.served,
+        groups.kinds,
+        _shares(recent, data.buyers, recipe.group_prior),
+        recent > 0,
     )
+    most = recent[0].max(initial=0)
+    return Compiled(recipe, table, by_content, history, recent[0] / max(1, most), popular)
+
+
+def _shares(recent: Ints, buyers: Ints, prior: float | None) -> Floats:
+    """(groups, products) the share of a group's recent purchases, with ``prior`` purchases of
+    everybody's added to it, scaled like the recent buyers of all; ties by buyers ever."""
+    most = recent[0].max(initial=0)
+    ever = buyers / (buyers.max(initial=0) + 1)
+    if prior is None:
+        return np.asarray((recent[:1] + ever) / (most + 1))
+    all_of_them = recent[0] / max(1, recent[0].sum())
+    share = (recent + prior * all_of_them) / (recent.sum(axis=1, keepdims=True) + prior)
+    share[0] = all_of_them
+    top = share.max(axis=1, keepdims=True, initial=0)
+    return np.asarray((most * share / np.where(top > 0, top, 1) + ever) / (most + 1))
 
 
 def item_table(recipe: Recipe, data: Interactions) -> tuple[sparse.csr_array, Flags]:
@@ -118,7 +158,7 @@ def _warm(
     """The maker's table of products with enough buyers, the median row's strongest being 1."""
     warm = sparse.diags_array((data.buyers >= recipe.cold_buyers).astype(float))
     made = sparse.csr_array(warm @ _made(data, maker, recipe.neighbours, parameters) @ warm)
-    return made / _typical(made)
+    return made / typical(made)
 
 
 def _made(
@@ -131,7 +171,7 @@ def _made(
     return data.kept[key]
 
 
-def _typical(table: sparse.csr_array) -> float:
+def typical(table: sparse.csr_array) -> float:
     """The median of the rows' largest entries, rows without any left out; 1 for an empty table."""
     largest = table.max(axis=1).toarray().ravel() if table.nnz else np.zeros(0)
     largest = largest[largest > 0]

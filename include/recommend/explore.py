@@ -5,7 +5,6 @@ Filters act before the top-N, so a list is short only where the shop has nothing
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +12,11 @@ from scipy import sparse
 
 from include.recommend.compiled import Compiled
 from include.recommend.kernel import Cells, best_first, compiled, in_pieces, keep, parts
+from include.recommend.mixture import Mixture
 
 Ints = NDArray[np.int64]
 Numbers = NDArray[np.uint32]
+Groups = NDArray[np.int32]
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
@@ -42,7 +43,9 @@ def _lists(
     histories: Cells,
     table: Cells,
     bought: Cells,
-    popular: Floats,
+    group: Groups,
+    popularity: Floats,
+    most: float,
     by_popularity: Numbers,
     products: Numbers,
     scores: Floats,
@@ -51,12 +54,12 @@ def _lists(
     """The best of each customer's products, first by what was bought, then by popularity."""
     (start, history, share), (row_start, neighbour, weight) = histories, table
     taken_start, taken, _ = bought
-    total = np.zeros(len(popular), dtype=np.float32)
-    touched = np.empty(len(popular) + 1, dtype=np.uint32)
-    most, barred = popular.max(), np.float32(-np.inf)
+    total = np.zeros(popularity.shape[1], dtype=np.float32)
+    touched = np.empty(popularity.shape[1] + 1, dtype=np.uint32)
+    barred = np.float32(-np.inf)
     for place in range(len(customers)):
         customer, count, size = customers[place], 0, 0
-        best, listed = scores[place], products[place]
+        best, listed, popular = scores[place], products[place], popularity[group[customer]]
         for entry in range(start[customer], start[customer + 1]):
             row, own = history[entry], np.float32(share[entry])
             for cell in range(row_start[row], row_start[row + 1]):
@@ -68,7 +71,7 @@ def _lists(
                 total[product] = after + TINY * (after == 0)  # touched stays told from untouched
         for entry in range(taken_start[customer], taken_start[customer + 1]):
             total[taken[entry]] = barred
-        for product in by_popularity:
+        for product in by_popularity[group[customer]]:
             if size == len(best):
                 break
             if total[product] == 0:
@@ -86,44 +89,6 @@ def _lists(
             total[taken[entry]] = 0
         best_first(best, listed, size)
         sizes[place] = size
-
-
-@compiled
-def _mixed(pool: Numbers, sizes: Numbers, category: Numbers, most: int, chosen: Flags) -> None:
-    """Of each pool the best with at most ``most`` of a category, then the best of the others.
-
-    ``category`` 0 is unknown and has no bound; ``chosen`` (rows, places of the pool) is filled, up
-    to as many places of a row as ``sizes`` says.
-    """
-    count = np.zeros(category.max() + 1, dtype=np.int64)
-    for row in range(len(pool)):
-        left = sizes[row]
-        for turn in range(2):
-            for place in range(pool.shape[1]):
-                own = category[pool[row, place]]
-                within = turn == 1 or own == 0 or count[own] < most
-                if left > 0 and within and not chosen[row, place]:
-                    chosen[row, place] = True
-                    count[own] += 1
-                    left -= 1
-        count[:] = 0
-
-
-@dataclass(frozen=True, eq=False)
-class Mixture:
-    """At most ``most`` products of a category on a list, as far as the pool of its best allows."""
-
-    category: Numbers  # (products,) by number; 0: unknown, without a bound
-    most: int
-
-    @classmethod
-    def of(cls, categories: NDArray[Any], most: int | None) -> "Mixture | None":
-        """From the names of the categories, '' being unknown; None without a bound."""
-        if most is None:
-            return None
-        names = np.unique(categories.astype(str))
-        known = np.searchsorted(names[names != ""], categories.astype(str)) + 1
-        return cls(np.where(categories == "", 0, known).astype(np.uint32), most)
 
 
 def explore(
@@ -162,9 +127,10 @@ def explorer(
     """
     popular = made.popular_term
     shelf = np.flatnonzero(allowed)
-    by_popularity = shelf[np.argsort(-popular[shelf], kind="stable")].astype(np.uint32)
+    by_popularity = shelf[np.argsort(-popular[:, shelf], kind="stable")].astype(np.uint32)
     history, offers = made.loops[0], parts(made.offers(allowed))
-    given = history, offers, parts(bought), popular, by_popularity
+    most = float(popular.max(initial=0))
+    given = history, offers, parts(bought), made.popular.group, popular, most, by_popularity
     pool = length * (POOL if mixture else 1)
 
     def lists(customers: Ints) -> Ranked:
@@ -173,13 +139,9 @@ def explorer(
         sizes = np.zeros(len(customers), dtype=np.uint32)
         if shape[1]:
             _lists(customers, *given, products, scores, sizes)
-        listed = np.arange(shape[1]) < sizes[:, None]
         if mixture and shape[1]:
-            chosen = ~listed  # what is not there cannot be chosen
-            wanted = np.minimum(sizes, length).astype(np.uint32)
-            _mixed(products, wanted, mixture.category, mixture.most, chosen)
-            listed &= chosen
-        row, place = np.nonzero(listed)
+            products, scores, sizes = mixture.chosen(products, scores, sizes, length)
+        row, place = np.nonzero(np.arange(products.shape[1]) < sizes[:, None])
         rank = np.arange(len(row)) - np.searchsorted(row, row) + 1
         found = products[row, place].astype(np.int64)
         return Ranked(customers[row], rank, found, scores[row, place])
@@ -201,7 +163,8 @@ def _largest(
     wanted: Ints,
     histories: Cells,
     table: Cells,
-    popular: Floats,
+    group: Groups,
+    popularity: Floats,
     because: Ints,
     cells: Ints,
 ) -> None:
@@ -223,14 +186,15 @@ def _largest(
                 total += term
                 if term > largest:
                     largest, because[place], cells[place] = term, row, low
-        if popular[product] > total:
+        if popularity[group[customers[place]], product] > total:
             because[place] = cells[place] = -1
 
 
 def reasons(made: Compiled, ranked: Ranked) -> Reasons:
     """Find the purchase that adds most to each score; ties go to the lower product number."""
     because, cells = np.full((2, len(ranked.product)), -1)
-    _largest(ranked.customer, ranked.product, *made.loops, made.popular_term, because, cells)
+    given = *made.loops, made.popular.group, made.popular_term
+    _largest(ranked.customer, ranked.product, *given, because, cells)
     by_content = np.zeros(len(because), dtype=bool)
     by_content[cells >= 0] = made.by_content[cells[cells >= 0]]
     return Reasons(because, by_content)

@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from include import domains, duck
+from include.recommend.groups import Groups, groups
+from include.recommend.rhythm import Rhythm, rhythm
 
 Ints = NDArray[np.int64]
 Numbers = NDArray[np.int32]  # of purchases, of which there are millions
@@ -94,7 +96,7 @@ class Interactions:
 
     ``customers`` (n,) and ``products`` (m,) ascend; ``offered`` says which products may stand on a
     list (stock apart), ``seen`` which were known to be on sale before ``as_of``; ``noise`` which
-    customers the domain leaves out of training, by flag.
+    customers the domain leaves out of training, by flag; ``groups`` with whom each is counted.
     """
 
     as_of: date
@@ -109,6 +111,7 @@ class Interactions:
     product: Numbers
     basket: Numbers
     age_days: Numbers
+    groups: Groups
     noise: dict[str, Flags] = field(default_factory=dict)
     kept: dict[str, sparse.csr_array] = field(default_factory=dict)  # makers' tables, once made
 
@@ -168,11 +171,23 @@ class Interactions:
         """(products,) different customers who bought each; none of ``left_out``."""
         return np.bincount(self.learned.indices, minlength=self.shape[1]).astype(np.int64)
 
+    @cached_property
+    def rhythm(self) -> Rhythm:
+        """How regularly each product is bought again; none of ``left_out``."""
+        return rhythm(self.customer, self.product, self.age_days, self._taught, self.buyers)
+
     def recent_buyers(self, days: int) -> Ints:
-        """(products,) different customers who bought each in the last ``days``, as ``buyers``."""
+        """(groups, products) different customers of each group who bought each in the last
+        ``days``; none of ``left_out``."""
         recent, width = (self.age_days <= days) & self._taught, max(1, self.shape[1])
         pairs = np.unique(self.customer[recent].astype(np.int64) * width + self.product[recent])
-        return np.bincount(pairs % width, minlength=self.shape[1]).astype(np.int64)
+        customer, product = pairs // width, pairs % width
+        count = np.zeros((len(self.groups.kinds), self.shape[1]), dtype=np.int64)
+        count[0] = np.bincount(product, minlength=self.shape[1])
+        for group in self.groups.counted:
+            inside = group[customer] > 0
+            np.add.at(count, (group[customer[inside]], product[inside]), 1)
+        return count
 
     @property
     def _taught(self) -> Flags:
@@ -180,8 +195,11 @@ class Interactions:
         return np.asarray(~self.left_out[self.customer])
 
 
-def read(folder: Path, as_of: date, *, threads: int = 2) -> Interactions:
-    """Read the purchases before ``as_of`` and the products from a snapshot folder."""
+def read(folder: Path, as_of: date, *, threads: int = 2, grouped: bool = True) -> Interactions:
+    """Read the purchases before ``as_of`` and the products from a snapshot folder.
+
+    ``grouped``: with the groups of the customers; else everybody is counted with everybody.
+    """
     with duck.opened(f"interactions: {folder}", threads=threads) as (db, _):
         for statement in (LINES, PRODUCTS, CUSTOMERS):
             db.execute(_sql(statement, folder, as_of))
@@ -191,9 +209,10 @@ def read(folder: Path, as_of: date, *, threads: int = 2) -> Interactions:
     texts = ("words", "category", "subcategory", "brand")
     domain = domains.load()
     rules = domain.noise.left_out
+    known = _ints(customers["customer_id"])
     return Interactions(
         as_of=as_of,
-        customers=_ints(customers["customer_id"]),
+        customers=known,
         products=product["product_id"].to_numpy(dtype=object),
         names=product["name"].to_numpy(dtype=object),
         features={name: product[name].fillna("").to_numpy(dtype=object) for name in texts}
@@ -205,6 +224,7 @@ def read(folder: Path, as_of: date, *, threads: int = 2) -> Interactions:
         product=np.asarray(purchase["product"], dtype=np.int32),
         basket=np.asarray(purchase["basket"], dtype=np.int32),
         age_days=np.asarray(purchase["age_days"], dtype=np.int32),
+        groups=groups(folder, as_of, known) if grouped else Groups.none(len(known)),
         noise={flag: customers[flag].astype(bool) for flag in FLAGS if flag in rules},
     )
 
@@ -237,6 +257,7 @@ def of_pairs(shape: tuple[int, int], customer: Ints, product: Ints, age_days: In
         product=product[order].astype(np.int32),
         basket=customer[order].astype(np.int32),
         age_days=age_days[order].astype(np.int32),
+        groups=Groups.none(shape[0]),
     )
 
 
@@ -245,7 +266,7 @@ def bought_between(folder: Path, data: Interactions, until: date) -> sparse.csr_
 
     Products that ``data`` does not know are left out of the matrix; see ``read`` for the rest.
     """
-    later = read(folder, until)
+    later = read(folder, until, grouped=False)
     fresh = later.age_days <= (until - data.as_of).days
     row, known_row = _places(later.customers[later.customer[fresh]], data.customers)
     column, known_column = _places(later.products[later.product[fresh]], data.products)

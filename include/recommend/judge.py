@@ -11,7 +11,7 @@ over those of what was bought; diversity@k = share of the places with a category
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from include.recommend.compiled import Compiled, compile_recipe
 from include.recommend.explore import Ranked, explore
 from include.recommend.interactions import Interactions, bought_between, read
 from include.recommend.makers import GRID, MAKERS
+from include.recommend.mixture import Mixture
 from include.recommend.recipe import Recipe
 from include.recommend.repeat import habits, repeat
 
@@ -52,13 +53,14 @@ class Trial:
 
     ``bought_new`` and ``bought_any`` are customers x products; ``sample`` numbers the customers who
     are judged: those who bought something later and are not left out of training, at most as many
-    as asked for, evenly spread.
+    as asked for, evenly spread. ``shop`` says how mixed the explore lists are.
     """
 
     data: Interactions
     bought_new: sparse.csr_array
     bought_any: sparse.csr_array
     sample: Ints
+    shop: Lists = field(default_factory=Lists)
 
     @property
     def with_history(self) -> int:
@@ -76,7 +78,7 @@ def trial(folder: Path, day: date, until: date, *, most: int | None = None) -> T
     sample = np.flatnonzero((np.diff(later.indptr) > 0) & ~data.left_out)
     if most is not None and len(sample) > most:
         sample = sample[np.linspace(0, len(sample) - 1, most).astype(np.int64)]
-    return Trial(data, fresh, later, sample)
+    return Trial(data, fresh, later, sample, domains.load().lists)
 
 
 def judge_explore(held: Trial, made: Compiled, method: str, k: int = K) -> list[Figure]:
@@ -93,9 +95,11 @@ def explore_ndcg(held: Trial, made: Compiled) -> Floats:
 
 
 def explored(held: Trial, made: Compiled, k: int = K) -> list[Ranked]:
-    """The explore lists of who is judged."""
-    on_sale = held.data.offered & held.data.seen
-    return list(explore(made, held.data.bought, held.sample, on_sale, length=k))
+    """The explore lists of who is judged, as mixed as they are published."""
+    data = held.data
+    mixture = Mixture.of(data.features["category"], made.table, held.shop)
+    on_sale = data.offered & data.seen
+    return list(explore(made, data.bought, held.sample, on_sale, length=k, mixture=mixture))
 
 
 def _judged(held: Trial, truth: sparse.csr_array) -> NDArray[np.bool_]:

@@ -15,8 +15,10 @@ class Recipe:
     Explore: score[u, j] = sum over bought i of h[u, i] W[i, j] (1 + lift r[j]) + weight q[j].
     h: the customer's orders, decayed, summing to 1. W: the item-item table, of the maker and with a
     weight of the one beside it, the median row's strongest of each being 1. r: buyers in the last
-    ``popularity_days`` over those of the best product. q: popularity, see ``Compiled``.
-    Repeat: score[u, j] = decayed orders (1 + repeat_lift r[j]) (1 + cadence due[u, j]).
+    ``popularity_days`` over those of the best product. q: see ``Popularity``.
+    Repeat: score[u, j] = decayed orders (1 + repeat_lift r[j]) (1 + cadence due[u, j]) v[j]^power.
+    due: of the newest order's age and the gap to expect the smaller over the larger, see ``Habit``.
+    v: the share of its buyers who came back for it, see ``Rhythm``. power: ``returning``.
     """
 
     maker: str | None = None
@@ -31,9 +33,11 @@ class Recipe:
     lift: float = 2.0
     popularity_weight: float = 0.01
     popularity_days: int = 30
+    group_prior: float | None = None  # purchases of all beside a group's; None: no groups
     repeat_half_life_days: float | None = 90.0  # None: no order ages
     repeat_lift: float = 0.0
     cadence: float = 0.0
+    returning: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse what no maker of this version can do."""
@@ -71,4 +75,5 @@ class Recipe:
             repeat_half_life_days=other.repeat_half_life_days,
             repeat_lift=other.repeat_lift,
             cadence=other.cadence,
+            returning=other.returning,
         )

@@ -9,11 +9,13 @@ from numpy.typing import NDArray
 from include.recommend.compiled import Compiled
 from include.recommend.explore import Ranked
 from include.recommend.interactions import Interactions
+from include.recommend.rhythm import medians
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
+DRAWN = 5  # gaps that a product's counts as beside the own: foretells the next one best
 SCALE = 1e12  # scores are kept to 1e-12, so that sums in another order are still equal
 
 
@@ -21,17 +23,33 @@ SCALE = 1e12  # scores are kept to 1e-12, so that sums in another order are stil
 class Habit:
     """What each customer bought, one entry a customer and product, in that sequence.
 
-    ``orders`` with the product; ``decayed``: their sum of 2^(-age / half-life); ``gap_days``: the
-    median between days of purchase, NaN when bought on one day only; ``due``: days since the last
-    over the gap, at most 1; a half where there is no gap.
+    ``orders`` with the product; ``decayed``: their sum of 2^(-age / half-life); ``age_days`` of the
+    newest; ``personal_gap_days``: the median between days of purchase, NaN when bought on one day
+    only; ``gap_days``: the gap to expect, see ``expected``; ``returning``: see ``Rhythm``.
     """
 
     customer: Ints
     product: Ints
     orders: Ints
     decayed: Floats
+    age_days: Ints
+    personal_gap_days: Floats
     gap_days: Floats
-    due: Floats
+    returning: Floats
+
+    @property
+    def due_in_days(self) -> Floats:
+        """Days until the next purchase is to be expected; below 0: overdue; NaN: unknown."""
+        return self.gap_days - self.age_days
+
+    @property
+    def due(self) -> Floats:
+        """1 on the day of the expected purchase, less before and after, 0.5 where unknown.
+
+        Before: age / gap; after: gap / age, for what is long overdue has been given up.
+        """
+        near = np.minimum(self.age_days / self.gap_days, self.gap_days / self.age_days)
+        return np.where(np.isnan(near), 0.5, near)
 
 
 def habits(data: Interactions, half_life_days: float | None, first: int, last: int) -> Habit:
@@ -51,39 +69,36 @@ def habits(data: Interactions, half_life_days: float | None, first: int, last: i
     decayed = np.bincount(
         entry, weights=np.exp2(-age_days / (half_life_days or math.inf)), minlength=count
     )
-    newest = np.flatnonzero(np.append(new, True)[1:])
-    gap = _median_gap(entry, age_days, count)
-    due = np.where(np.isnan(gap), 0.5, np.minimum(1.0, age_days[newest] / gap))
+    again = np.flatnonzero((np.diff(entry) == 0) & (np.diff(age_days) != 0))
+    personal = medians(entry[again], age_days[again] - age_days[again + 1], count)
+    gaps = np.bincount(entry[again], minlength=count)
     return Habit(
-        customer[new],
-        product[new],
-        np.bincount(entry, minlength=count).astype(np.int64),
-        np.asarray(decayed, dtype=np.float64),
-        gap,
-        due,
+        customer=customer[new],
+        product=product[new],
+        orders=np.bincount(entry, minlength=count).astype(np.int64),
+        decayed=np.asarray(decayed, dtype=np.float64),
+        age_days=age_days[np.append(new, True)[1:]],
+        personal_gap_days=personal,
+        gap_days=expected(gaps, personal, data.rhythm.gap_days[product[new]]),
+        returning=data.rhythm.returning[product[new]],
     )
 
 
-def _median_gap(entry: Ints, age_days: Ints, count: int) -> Floats:
-    """(count,) median days between the different days of each entry; its ages descend."""
-    same = np.flatnonzero((np.diff(entry) == 0) & (np.diff(age_days) != 0))
-    owner, days = entry[same], age_days[same] - age_days[same + 1]
-    order = np.lexsort((days, owner))
-    owner, days = owner[order], days[order]
-    number = np.bincount(owner, minlength=count)
-    first = np.cumsum(number) - number
-    median = np.full(count, np.nan)
-    some = number > 0
-    low, high = first + (number - 1) // 2, first + number // 2
-    median[some] = (days[low[some]] + days[high[some]]) / 2
-    return median
+def expected(gaps: Ints, personal: Floats, usual: Floats) -> Floats:
+    """The gap to expect of who had some: (n personal + DRAWN usual) / (n + DRAWN), in days.
+
+    The one that is known where the other is NaN; ``usual`` is that of the product's buyers.
+    """
+    drawn = (gaps * np.nan_to_num(personal) + DRAWN * usual) / (gaps + DRAWN)
+    return np.where(np.isnan(usual), personal, drawn)
 
 
 def repeat_scores(made: Compiled, habit: Habit) -> Floats:
     """One score an entry of ``habit``; the formula is in ``Recipe``."""
     recipe = made.recipe
     lift = 1 + recipe.repeat_lift * made.recent[habit.product]
-    return habit.decayed * lift * (1 + recipe.cadence * habit.due)
+    due = 1 + recipe.cadence * habit.due
+    return habit.decayed * lift * due * habit.returning**recipe.returning
 
 
 def repeat(

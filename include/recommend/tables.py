@@ -17,9 +17,10 @@ from include import domains
 from include.domains import Lists
 from include.recommend.bundles import bundles
 from include.recommend.compiled import Compiled, compile_recipe
-from include.recommend.explore import Mixture, Ranked, explorer, reasons
+from include.recommend.explore import Ranked, explorer, reasons
 from include.recommend.interactions import Interactions, consenting, read
 from include.recommend.kernel import in_pieces
+from include.recommend.mixture import Mixture
 from include.recommend.prospects import PROSPECT, prospects
 from include.recommend.recipe import Recipe
 from include.recommend.repeat import Habit, habits, repeat
@@ -27,24 +28,30 @@ from include.recommend.repeat import Habit, habits, repeat
 log = logging.getLogger(__name__)
 
 Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 CUSTOMERS = 20_000  # written at a time
 LISTS = pa.array(["explore", "repeat"])
 METHODS = ["item-item", "content", "popular", "range", "repeat"]
-GENERAL = ("popular in the last {days} days", "popular over all time", "also in the range")
-MOST_DAYS = 1_000_000  # beyond every gap
+REASONS = [
+    "bought", "like_bought", "alike_customers", "popular_segment", "popular_country", "popular",
+    "popular_ever", "in_range", "bought_before",
+]  # fmt: skip
+"""Codes; bi/recommendation.yaml has the words."""
 SIMILAR = 10
 RECOMMENDATION = pa.schema([
     ("customer_id", pa.int64()),
     ("list", pa.string()),
     ("rank", pa.int32()),
     ("product_id", pa.string()),
-    ("product_name", pa.string()),
     ("score", pa.float64()),
     ("method", pa.string()),
-    ("reason", pa.string()),
+    ("reason_code", pa.string()),
     ("because_product_id", pa.string()),
+    ("orders", pa.int32()),
+    ("gap_days", pa.int32()),
+    ("due_on", pa.date32()),
 ])  # fmt: skip
 TEXT = pa.dictionary(pa.int32(), pa.string())  # names by number, while rows are made
 NUMBERED = pa.schema([
@@ -84,13 +91,13 @@ def lists(
     """
     domain = domains.load()
     shop = domain.lists
-    data = read(folder, as_of)
     recipe = _recipe(card, shop)
+    data = read(folder, as_of, grouped=recipe.group_prior is not None)
     made = compile_recipe(recipe, data)
     agreed = consenting(folder, as_of, data.customers, default=domain.consent_default)
     lengths = (explore_length or shop.explore_length, repeat_length or shop.repeat_length)
     allowed = data.offered & data.in_stock
-    mixture = Mixture.of(data.features["category"], shop.most_per_category)
+    mixture = Mixture.of(data.features["category"], made.table, shop)
     listed = _lists(data, made, allowed, agreed, lengths, mixture)
     rows = _write(out / "recommendation.parquet", NUMBERED, listed)
     best = prospects(data, made, allowed, agreed, shop.audience_length)
@@ -129,14 +136,13 @@ def _lists(
 ) -> Iterator[pa.Table]:
     """Both lists of everybody who agreed, block after block."""
     new = explorer(made, data.bought, allowed, length=lengths[0], mixture=mixture)
-    names = Names.of(data, made)
+    ids = pa.array(data.products, pa.string())
 
     def block(first: int, last: int) -> pa.Table:
         ranked = new(np.flatnonzero(agreed[first:last]) + first)
         habit = habits(data, made.recipe.repeat_half_life_days, first, last)
         again, entry = repeat(made, habit, agreed, allowed, length=lengths[1])
-        listed, own = _repeated(again, habit, entry, len(names.reasons))
-        return _table(data, [_explored(made, ranked), listed], names, own)
+        return _table(data, [_explored(made, ranked), _repeated(again, habit, entry)], ids)
 
     return in_pieces(block, len(agreed), size=CUSTOMERS)
 
@@ -152,89 +158,80 @@ def _write(path: Path, schema: pa.Schema, tables: Iterable[pa.Table]) -> int:
 
 
 @dataclass(frozen=True, eq=False)
-class Names:
-    """What the rows of the lists name by number."""
-
-    products: pa.StringArray
-    names: pa.StringArray
-    reasons: pa.StringArray  # a product each: because you bought it; like it; then GENERAL
-
-    @classmethod
-    def of(cls, data: Interactions, made: Compiled) -> "Names":
-        """Of all products, each once."""
-        reasons = [f"because you bought {name}" for name in data.names]
-        reasons += [f"like {name}, which you bought" for name in data.names]
-        reasons += [text.format(days=made.recipe.popularity_days) for text in GENERAL]
-        return cls(*(pa.array(each, pa.string()) for each in (data.products, data.names, reasons)))
-
-
-@dataclass(frozen=True, eq=False)
 class Rows:
-    """Rows of one list, numbers instead of names; ``because`` is -1 where no product speaks."""
+    """Rows of one list, numbers instead of names; ``because`` is -1 where no product speaks.
+
+    Of habits, which only rows of the repeat list have: ``orders``, ``gap_days``, ``due_in_days``
+    (below 0: overdue); NaN: unknown.
+    """
 
     ranked: Ranked
-    is_repeat: Flags
+    is_repeat: bool
     method: Ints  # number in METHODS
-    reason: Ints  # number in Names.reasons, or beyond them in ``own_reasons``
+    reason: Ints  # number in REASONS
     because: Ints
+    habit: Floats  # (3, rows)
 
 
 def _explored(made: Compiled, ranked: Ranked) -> Rows:
     """The places of an explore block with their reasons."""
-    why, products = reasons(made, ranked), len(made.popularity)
-    recent, ever = made.recent[ranked.product] > 0, made.popularity[ranked.product] > 0
-    bought = why.because >= 0
-    general = 2 * products + np.select([recent, ever], [0, 1], 2)
-    own = why.because + np.where(why.by_content, products, 0)
-    method = np.where(bought, np.where(why.by_content, 1, 0), np.where(ever, 2, 3))
-    is_repeat = np.zeros(len(bought), dtype=bool)
-    return Rows(ranked, is_repeat, method, np.where(bought, own, general), why.because)
+    why, popular = reasons(made, ranked), made.popular
+    group = popular.group[ranked.customer]
+    kind, near = np.array(popular.kinds)[group], popular.own[group, ranked.product]
+    recent, ever = made.recent[ranked.product] > 0, popular.share[0, ranked.product] > 0
+    said = np.select(
+        [why.by_content, why.because >= 0, near & (kind == "segment"), near & (kind == "country"),
+         recent, ever],
+        [REASONS.index(code) for code in ("like_bought", made.speaks, "popular_segment",
+         "popular_country", "popular", "popular_ever")],
+        REASONS.index("in_range"),
+    )  # fmt: skip
+    by_purchase = np.where(why.by_content, METHODS.index("content"), METHODS.index("item-item"))
+    by_popularity = np.where(ever, METHODS.index("popular"), METHODS.index("range"))
+    method = np.where(why.because >= 0, by_purchase, by_popularity)
+    nothing = np.full((3, len(said)), np.nan)
+    return Rows(ranked, False, method, said, why.because, nothing)
 
 
-def _repeated(ranked: Ranked, habit: Habit, entry: Ints, first: int) -> tuple[Rows, list[str]]:
-    """The places of a repeat block, and its reasons, numbered from ``first`` on."""
-    gap = np.nan_to_num(habit.gap_days[entry])  # 0: bought on one day only
-    days = np.where(gap > 0, np.maximum(1, np.round(gap)), 0).astype(np.int64)
-    pairs = habit.orders[entry] * MOST_DAYS + days
-    known, place = np.unique(pairs, return_inverse=True)
-    texts = [_habit(*divmod(pair, MOST_DAYS)) for pair in known.tolist()]
+def _repeated(ranked: Ranked, habit: Habit, entry: Ints) -> Rows:
+    """The places of a repeat block with the habits behind them."""
     method = np.full(len(entry), METHODS.index("repeat"))
-    is_repeat = np.ones(len(entry), dtype=bool)
-    return Rows(ranked, is_repeat, method, first + place, ranked.product), texts
+    said = np.full(len(entry), REASONS.index("bought_before"))
+    own = np.stack([habit.orders[entry], habit.gap_days[entry], habit.due_in_days[entry]])
+    return Rows(ranked, True, method, said, ranked.product, own)
 
 
-def _habit(orders: int, gap_days: int) -> str:
-    """A habit in words."""
-    if orders == 1:
-        return "bought once"
-    if not gap_days:
-        return f"bought {orders} times on one day"
-    return f"bought {orders} times, usually every {gap_days} days"
-
-
-def _table(data: Interactions, parts: list[Rows], names: Names, own: list[str]) -> pa.Table:
-    """The rows of all lists by customer, list and rank, with their names."""
+def _table(data: Interactions, parts: list[Rows], ids: pa.StringArray) -> pa.Table:
+    """The rows of all lists by customer, list and rank."""
 
     def joined(of: Callable[[Rows], NDArray[Any]]) -> NDArray[Any]:
-        return np.concatenate([of(rows) for rows in parts])
+        return np.concatenate([of(rows) for rows in parts], axis=-1)
 
     customer, rank = joined(lambda rows: rows.ranked.customer), joined(lambda r: r.ranked.rank)
-    is_repeat = joined(lambda rows: rows.is_repeat)
+    is_repeat = joined(lambda rows: np.full(len(rows.method), rows.is_repeat))
     order = np.lexsort((rank, is_repeat, customer))
-    product = joined(lambda rows: rows.ranked.product)[order]
-    reason_names = pa.concat_arrays([names.reasons, pa.array(own, pa.string())])
+    orders, gap_days, due_in_days = joined(lambda rows: rows.habit)[:, order]
+    due_on = due_in_days + np.datetime64(data.as_of).astype(np.int64)
     columns = [
         pa.array(data.customers[customer[order]]),
-        _named(is_repeat[order].astype(np.int32), LISTS),
+        _named(is_repeat[order], LISTS),
         pa.array(rank[order].astype(np.int32)),
-        _named(product, names.products),
-        _named(product, names.names),
+        _named(joined(lambda rows: rows.ranked.product)[order], ids),
         pa.array(joined(lambda rows: rows.ranked.score)[order]),
         _named(joined(lambda rows: rows.method)[order], pa.array(METHODS)),
-        _named(joined(lambda rows: rows.reason)[order], reason_names),
-        _named(joined(lambda rows: rows.because)[order], names.products),
+        _named(joined(lambda rows: rows.reason)[order], pa.array(REASONS)),
+        _named(joined(lambda rows: rows.because)[order], ids),
+        _whole(orders),
+        _whole(gap_days),
+        _whole(due_on).cast(pa.date32()),
     ]
     return pa.Table.from_arrays(columns, schema=NUMBERED)
+
+
+def _whole(values: Floats) -> pa.Int32Array:
+    """Rounded; null for NaN."""
+    unknown = np.isnan(values)
+    return pa.array(np.rint(np.where(unknown, 0, values)).astype(np.int32), mask=unknown)
 
 
 def _named(numbers: NDArray[Any], names: pa.StringArray) -> pa.DictionaryArray:
@@ -272,9 +269,9 @@ def terms(
     Columns: because_product_id (None: popularity), because_product_name, term. The terms add up to
     the published score, but for its rounding to 1e-7 and float32.
     """
-    shop = domains.load().lists
-    data = read(folder, as_of)
-    made = compile_recipe(_recipe(card, shop), data)
+    recipe = _recipe(card, domains.load().lists)
+    data = read(folder, as_of, grouped=recipe.group_prior is not None)
+    made = compile_recipe(recipe, data)
     customer = np.searchsorted(data.customers, customer_id)
     product = np.searchsorted(data.products, product_id)
     own = made.history[[customer]]
@@ -282,7 +279,10 @@ def terms(
     parts = pd.DataFrame({
         "because_product_id": [*data.products[own.indices], None],
         "because_product_name": [*data.names[own.indices], None],
-        "term": [*(own.data * weights[own.indices]), made.popular_term[product]],
+        "term": [
+            *(own.data * weights[own.indices]),
+            made.popular_term[made.popular.group[customer], product],
+        ],
     })
     shown = parts[parts["term"] != 0]
     return shown.sort_values("term", ascending=False, kind="stable", ignore_index=True)

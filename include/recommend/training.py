@@ -40,6 +40,8 @@ BASELINE = {"explore": "recent_popularity", "repeat": "personal_frequency"}
 Judge = Callable[[Trial, Compiled, str], list[Figure]]
 LIBRARIES = ("numpy", "scipy", "scikit-learn")
 BESIDE = (0.3, 1.0, 3.0)  # weights of a second maker that are tried
+PRIOR = 100.0  # purchases of all beside those of a customer's group
+RETURNING = 0.2  # power of the share of a product's buyers who come back
 CUSTOMERS_NEEDED = 30  # with a history and a new product, in each of the two windows
 CUSTOMERS_TRIED = 10_000  # when choosing; the last window is judged on all
 
@@ -109,10 +111,20 @@ def choose(held: Trial, shop: Lists) -> Recipe:
     best = _best(held, (replace(best, content_weight=c, lift=a) for c, a in around), judge_explore)
     half_lives = (30.0, 90.0, 365.0)
     best = _best(held, (replace(best, history_half_life_days=h) for h in half_lives), judge_explore)
-    settings = product((0.0, 2.0, 5.0), (0.0, 0.5, 2.0))
-    tuned = [Recipe(popularity_days=shop.popularity_days, repeat_lift=a, cadence=c)
-             for a, c in settings]  # fmt: skip
-    return best.with_repeat(_best(held, [start, *tuned], judge_repeat))  # start: frequency alone
+    best = _best(held, [replace(best, group_prior=PRIOR), best], judge_explore, value=_of_all)
+    return best.with_repeat(repeating(held, start))
+
+
+def repeating(held: Trial, start: Recipe) -> Recipe:
+    """``start``, which repeats by frequency alone, or the best of what is tried instead.
+
+    First how orders age and what sells of late, then how much being due says.
+    """
+    around = product((90.0, 365.0), (0.0, 2.0, 5.0))
+    tuned = [replace(start, repeat_half_life_days=h, repeat_lift=a, returning=RETURNING)
+             for h, a in around]  # fmt: skip
+    best = _best(held, [start, *tuned], judge_repeat)
+    return _best(held, [best, *(replace(best, cadence=c) for c in (0.5, 2.0))], judge_repeat)
 
 
 def makers(held: Trial, start: Recipe, k: int = K) -> list[Recipe]:
@@ -168,10 +180,17 @@ def _never_below(test: Trial, recipe: Recipe, shop: Lists) -> tuple[Recipe, str]
     return recipe.with_repeat(plain), words
 
 
-def _best(held: Trial, recipes: Iterable[Recipe], judge: Judge) -> Recipe:
-    """The recipe with the highest figure; the first of equals."""
+def _best(
+    held: Trial,
+    recipes: Iterable[Recipe],
+    judge: Judge,
+    *,
+    value: Callable[[Iterable[Figure], str], float] | None = None,
+) -> Recipe:
+    """The recipe with the highest ``value`` (default: ``_value``); the first of equals."""
+    of = value or _value
     scored = [
-        (_value(judge(held, compile_recipe(recipe, held.data), ""), CHOSEN_BY), recipe)
+        (of(judge(held, compile_recipe(recipe, held.data), ""), CHOSEN_BY), recipe)
         for recipe in recipes
     ]
     return max(scored, key=lambda pair: pair[0])[1]
@@ -180,6 +199,13 @@ def _best(held: Trial, recipes: Iterable[Recipe], judge: Judge) -> Recipe:
 def _value(figures: Iterable[Figure], metric: str) -> float:
     """The figure over all customers with a history; 0 when nobody could be judged."""
     return next((f.value for f in figures if f.metric == metric and f.slice in BASELINE), 0.0)
+
+
+def _of_all(figures: Iterable[Figure], metric: str) -> float:
+    """The explore figure over all customers, those without a history among them."""
+    wanted = {"explore", "explore history=0"}
+    found = [f for f in figures if f.metric == metric and f.slice in wanted]
+    return sum(f.value * f.customers for f in found) / max(1, sum(f.customers for f in found))
 
 
 def _champion(db: psycopg.Connection[Any], as_of: date) -> Recipe | None:

@@ -34,30 +34,20 @@ OF_MODELS = {
         {"expected_orders_365d": 8.24, "expected_revenue_365d": 812.3, "prob_alive": 0.93}
     ],
     "recommendation": [
-        {
-            "product_id": "p",
-            "list": "explore",
-            "rank": 1,
-            "product_name": "Teapot",
-            "reason": "goes with Cup",
-        },
-        {
-            "product_id": "p",
-            "list": "explore",
-            "rank": 2,
-            "product_name": "Tray",
-            "reason": "goes with Jug",
-        },
-        {
-            "product_id": "p",
-            "list": "repeat",
-            "rank": 1,
-            "product_name": "Cup",
-            "reason": "due now",
-        },
+        {"list": name, "rank": rank, "product_id": product, "reason_code": code}
+        | {"because_product_id": "cup", "orders": orders, "gap_days": 20}
+        for name, rank, product, code, orders in (
+            ("explore", 1, "pot", "bought", None),
+            ("explore", 2, "tray", "popular", None),
+            ("repeat", 1, "cup", "bought_before", 3),
+        )
     ],
 }
 """Of customer 7: work file -> its rows."""
+PRODUCTS = [
+    {"product_id": key, "name": name}
+    for key, name in {"p": "P", "cup": "Cup", "pot": "Teapot", "tray": "Tray"}.items()
+]
 
 
 @pytest.fixture
@@ -88,7 +78,7 @@ def publishes(warehouse_url, db, tmp_path):
 
     def publishes(day: date, others: dict[str, list[dict]] | None = None, **features) -> None:
         folder = work(tmp_path, {7: "s1"}, day)
-        write_snapshot(folder, product=[{"product_id": "p", "name": "P"}])
+        write_snapshot(folder, product=PRODUCTS)
         for table, rows in (others or {}).items():
             whole = [{"customer_id": 7, **row} for row in rows]
             write(folder / f"{table}.parquet", table, whole)
@@ -143,7 +133,8 @@ def test_the_card_tells_scores_with_their_reasons_and_offers_with_theirs(
         "A purchase within 30 days – – staff",
         "winback within 60 days 2% 9 of 10 –",  # too low for reasons
         "Still a customer 93% In 365 days: 8.2 orders, 812.30 EUR",
-        "New to them 1 Teapot goes with Cup 2 Tray goes with Jug To buy again 1 Cup due now",
+        "New to them 1 Teapot because you bought Cup 2 Tray popular of late "
+        "To buy again 1 Cup bought in 3 orders, due after 20 days",
     ):
         assert said in card, card
 

@@ -8,6 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from include import contracts
 from tests.marts.test_generations import DAY, publish, work, write
 from tests.snapshots import write_snapshot
 
@@ -90,7 +91,7 @@ def test_a_product_that_no_source_lists_any_more_is_a_row_of_its_dimension(db, t
         FROM bi.dim_product ORDER BY 1"""
     assert rows(db, query) == [
         ("shop:cup", "Cup", True, 2, 3, 30),
-        ("shop:gone", "unknown", False, 0, 0, 0),
+        ("shop:gone", "shop:gone", False, 0, 0, 0),
         ("shop:new", "N", True, 0, 0, 0),
     ]
 
@@ -136,6 +137,93 @@ def test_recommended_products_are_counted_by_list_and_place(db, tmp_path):
         ("explore", "shop:q", "c", 2, 1, 1.5),
         ("repeat", "shop:p", "c", 1, 1, 1.0),
     ]
+
+
+REASONS = [  # code, because, orders, gap: in English, in Chinese
+    ("bought", "shop:q", None, None, "because you bought Quill", "因为您买过 Quill"),
+    ("like_bought", "shop:q", None, None, "like Quill, which you bought", "与您买过的 Quill 相似"),
+    (
+        *("alike_customers", "shop:q", None, None),
+        *("customers like you, who bought Quill, buy it", "与您相似、也买过 Quill 的顾客会买"),
+    ),
+    (
+        *("popular_segment", None, None, None),
+        *("popular of late in your segment", "近期在您所属的客户群中热销"),
+    ),
+    (
+        *("popular_country", None, None, None),
+        *("popular of late in your country", "近期在您所在的国家热销"),
+    ),
+    ("popular", None, None, None, "popular of late", "近期热销"),
+    ("popular_ever", None, None, None, "popular over all time", "长期热销"),
+    ("in_range", None, None, None, "also in the range", "同样在售"),
+    ("bought_before", "shop:p", 1, None, "bought once", "买过一次"),
+    (
+        *("bought_before", "shop:p", 1, 1),
+        *("bought once, due after 1 day", "买过一次，约 1 天后再次需要"),
+    ),
+    (
+        *("bought_before", "shop:p", 4, 30),
+        *("bought in 4 orders, due after 30 days", "4 个订单买过，约 30 天后再次需要"),
+    ),
+]
+
+
+def test_the_view_puts_each_reason_into_words_in_english_and_chinese(db, tmp_path):
+    folder = shop(
+        tmp_path,
+        bought(1, "2026-02-01"),
+        product=[
+            {"product_id": "shop:p", "name": "Pen"},
+            {"product_id": "shop:q", "name": "Quill"},
+        ],
+    )
+    names = ("reason_code", "because_product_id", "orders", "gap_days")
+    write(
+        folder / "recommendation.parquet",
+        "recommendation",
+        [
+            {"customer_id": 1, "list": "explore", "rank": n, "product_id": "shop:p"}
+            | dict(zip(names, row[:4], strict=True))
+            for n, row in enumerate(REASONS, 1)
+        ],
+    )
+    publish(db, folder, "publish/1")
+    query = """SELECT product_name, reason_code, because_product_id, orders, gap_days, reason,
+        reason_zh FROM bi.recommendation ORDER BY rank"""
+    assert rows(db, query) == [("Pen", *row) for row in REASONS]
+    codes = contracts.load("mart.recommendation").columns
+    (code,) = [column for column in codes if column.name == "reason_code"]
+    assert {row[0] for row in REASONS} == set(code.values)
+
+
+def test_a_pinned_generation_shows_its_own_recommendations(db, tmp_path):
+    for number, (day, product) in enumerate([(DAY, "shop:p"), (LATER, "shop:q")], 1):
+        folder = shop(tmp_path, bought(1, "2026-02-01", product), day=day)
+        listed = {"customer_id": 1, "list": "repeat", "rank": 1, "product_id": product, "orders": 1}
+        write(folder / "recommendation.parquet", "recommendation", [listed])
+        publish(db, folder, f"publish/{number}", day)
+    query = "SELECT generation, product_id, product_name FROM bi.recommendation"
+    assert rows(db, query) == [(2, "shop:q", "shop:q")]
+    db.execute("SET portrait.generation = 1")
+    assert rows(db, query) == [(1, "shop:p", "shop:p")]
+
+
+def test_a_product_names_the_channels_it_was_bought_by_in_the_last_year(db, tmp_path):
+    folder = shop(
+        tmp_path,
+        bought(1, "2026-02-01"), bought(2, "2026-02-02"), bought(3, "2024-02-02"),
+        bought(4, "2026-02-03", "shop:q"),
+        customer_order=[
+            {"order_id": "1 2026-02-01", "customer_id": 1, "channel": "web"},
+            {"order_id": "2 2026-02-02", "customer_id": 2, "channel": "shop"},
+            {"order_id": "3 2024-02-02", "customer_id": 3, "channel": "fax"},
+            {"order_id": "4 2026-02-03", "customer_id": 4},
+        ],
+    )  # fmt: skip
+    publish(db, folder, "publish/1")
+    query = "SELECT product_id, channels FROM bi.dim_product ORDER BY 1"
+    assert rows(db, query) == [("shop:p", "shop, web"), ("shop:q", None)]
 
 
 def test_a_customer_is_one_row_of_the_star_with_segment_scores_and_value(db, tmp_path):

@@ -3,11 +3,23 @@
 import pandas as pd
 import pytest
 
-from include import recommend
+from include import domains, recommend
 from tests.recommend.shop import AS_OF
 from tests.snapshots import write_snapshot
 
 COSINE = {"recipe": recommend.Recipe(maker="cosine").settings()}
+
+
+@pytest.fixture
+def shop(monkeypatch):
+    """Change the domain's rules for lists."""
+
+    def change(**rules):
+        domain = domains.load()
+        changed = domain.model_copy(update={"lists": domain.lists.model_copy(update=rules)})
+        monkeypatch.setattr(domains, "load", lambda: changed)
+
+    return change
 
 
 @pytest.fixture
@@ -25,4 +37,5 @@ def lists(tmp_path):
             counts,
         )
 
+    run.snapshot = tmp_path / "snapshot"
     return run

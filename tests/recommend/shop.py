@@ -2,6 +2,10 @@
 
 from datetime import date
 
+import numpy as np
+
+from include.recommend.compiled import Popularity
+
 AS_OF = date(2026, 3, 1)
 
 
@@ -41,3 +45,10 @@ def checkerboard(customers: int = 20, products: int = 8, **columns) -> dict:
             if (p // 2 + n // 2) % (products // 2)
         ],
     }
+
+
+def popularity(share: list[list[float]], group: tuple[int, ...] = (0,)) -> Popularity:
+    """Shares of products by group, and the group of each customer."""
+    shares = np.array(share, dtype=float)
+    kinds = ["all"] + ["segment"] * (len(shares) - 1)
+    return Popularity(np.array(group, dtype=np.int32), kinds, shares, shares > 0)

@@ -73,7 +73,7 @@ def test_staff_and_test_accounts_are_told_by_the_records_known_on_the_day(tmp_pa
     }
     assert data.bought.toarray().tolist() == [[1], [0], [1], [1]]
     assert data.learned.toarray().tolist() == [[0], [0], [1], [1]]
-    assert data.buyers.tolist() == data.recent_buyers(30).tolist() == [2]
+    assert data.buyers.tolist() == data.recent_buyers(30)[0].tolist() == [2]
 
 
 def said(customer, granted, at, purpose="personalisation"):

@@ -46,7 +46,7 @@ def test_the_score_is_that_of_the_list_without_popularity(found):
     }
     for row in table.itertuples():
         product = int(row.product_id[1:])
-        whole = row.score + made.popular_term[product]
+        whole = row.score + made.popular_term[0, product]
         assert whole == pytest.approx(lists[row.customer_id, product], abs=1e-6)
 
 

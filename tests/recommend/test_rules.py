@@ -1,23 +1,8 @@
 """What the domain file keeps off the lists, and how mixed it wants them."""
 
-import numpy as np
 import pytest
 
-from include import domains
-from include.recommend.explore import Mixture, _mixed
 from tests.recommend.shop import checkerboard, line, product
-
-
-@pytest.fixture
-def shop(monkeypatch):
-    """Change the domain's rules for lists."""
-
-    def change(**rules):
-        domain = domains.load()
-        changed = domain.model_copy(update={"lists": domain.lists.model_copy(update=rules)})
-        monkeypatch.setattr(domains, "load", lambda: changed)
-
-    return change
 
 
 def offered(lists, tables) -> set[str]:
@@ -64,19 +49,3 @@ def test_a_list_has_at_most_so_many_of_a_category(shop, lists):
     assert kinds == {"books", "tea", "nails"}
     assert own["score"].is_monotonic_decreasing
     assert own["rank"].tolist() == [1, 2, 3, 4, 5]
-
-
-def test_a_list_is_filled_beyond_the_bound_rather_than_left_short():
-    pool = np.array([[4, 1, 2, 3, 0]], dtype=np.uint32)
-    category = np.array([2, 1, 1, 1, 0], dtype=np.uint32)
-    chosen = np.zeros((1, 5), dtype=bool)
-    _mixed(pool, np.array([4], dtype=np.uint32), category, 1, chosen)
-    assert chosen.tolist() == [[True, True, True, False, True]]
-
-
-def test_categories_are_numbered_and_the_unknown_is_none():
-    names = np.array(["tea", "", "nails", "tea"], dtype=object)
-    mixture = Mixture.of(names, 2)
-    assert mixture is not None
-    assert mixture.category.tolist() == [2, 0, 1, 2]
-    assert Mixture.of(names, None) is None

@@ -6,12 +6,12 @@ import pytest
 
 from include import domains, recommend
 from include.models import registry
-from include.recommend import training
+from include.recommend import Recipe, training
 from include.recommend.judge import trial
 from tests.recommend.shop import AS_OF, checkerboard, line, product
 from tests.snapshots import write_snapshot
 
-PLAIN = {"repeat_half_life_days": None, "repeat_lift": 0, "cadence": 0}
+PLAIN = {"repeat_half_life_days": None, "repeat_lift": 0, "cadence": 0, "returning": 0}
 
 
 def colours():
@@ -53,11 +53,16 @@ def repeat_part(recipe):
     return {name: value for name, value in recipe.items() if name in PLAIN}
 
 
-def test_plain_personal_frequency_is_chosen_where_nothing_beats_it(habitual):
-    earlier = trial(habitual("often", "often"), AS_OF - timedelta(60), AS_OF - timedelta(30))
-    chosen = training.choose(earlier, domains.load().lists)
-    assert repeat_part(chosen.settings()) == PLAIN
-    assert chosen.maker is not None
+def test_plain_personal_frequency_is_chosen_where_nothing_beats_it(tmp_path):
+    """Everyone bought p0 twice and p1 once, and buys p0 again."""
+    days = [(0, "2025-12-01"), (0, "2025-12-11"), (1, "2025-12-20"), (0, "2026-01-10")]
+    tables = {
+        "product": [product(0), product(1)],
+        "order_line": [line(n, p, day) for n in range(40) for p, day in days],
+    }
+    folder, plain = write_snapshot(tmp_path, **tables), Recipe.popular(domains.load().lists)
+    earlier = trial(folder, AS_OF - timedelta(60), AS_OF - timedelta(30))
+    assert training.repeating(earlier, plain) == plain
 
 
 def test_repeat_settings_that_lose_on_the_last_window_are_not_published(warehouse, habitual):
@@ -79,6 +84,21 @@ def test_repeat_settings_that_win_twice_are_published(warehouse, habitual):
     card = registry.champion(warehouse, "recommend").card
     assert repeat_part(card["recipe"]) != PLAIN
     assert "; repeat list: tuned, beats personal frequency (" in made["reason"]
+
+
+def test_cadence_is_chosen_in_a_shop_whose_customers_buy_when_it_is_due(tmp_path):
+    """Everyone buys each of 12 products every 30 days, each on a day of its own."""
+    first = AS_OF - timedelta(170)
+    tables = {
+        "product": [product(n) for n in range(12)],
+        "order_line": [
+            line(n, p, str(first + timedelta(5 * (n + p) % 30 + 30 * time)))
+            for n in range(60) for p in range(12) for time in range(6)
+        ],
+    }  # fmt: skip
+    folder, plain = write_snapshot(tmp_path, **tables), Recipe.popular(domains.load().lists)
+    earlier = trial(folder, AS_OF - timedelta(38), AS_OF - timedelta(28))
+    assert training.repeating(earlier, plain).cadence > 0
 
 
 def test_without_a_champion_the_repeat_list_is_plain_personal_frequency():
