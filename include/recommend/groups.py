@@ -24,12 +24,13 @@ NEEDED = ["recency_days", "order_count", "revenue", "country"]
 class Groups:
     """Groups of customers by number; 0 is everybody.
 
-    ``kinds`` (groups,) 'all', 'segment' or 'country'; ``served`` (customers,) the group whose
-    popularity a customer's lists have; ``counted`` (2, customers) those in which a purchase counts
-    beside 0: the segment and the country, 0 where there is none.
+    ``kinds`` (groups,) 'all', 'segment' or 'country', with their ``names``; ``served`` (customers,)
+    the group whose popularity a customer's lists have; ``counted`` (2, customers) those in which a
+    purchase counts beside 0: the segment and the country, 0 where there is none.
     """
 
     kinds: list[str]
+    names: list[str]
     served: Numbers
     counted: Numbers
 
@@ -37,7 +38,7 @@ class Groups:
     def none(cls, customers: int) -> "Groups":
         """Everybody with everybody."""
         nobody = np.zeros(customers, dtype=np.int32)
-        return cls(["all"], nobody, np.stack([nobody, nobody]))
+        return cls(["all"], ["everybody"], nobody, np.stack([nobody, nobody]))
 
 
 def groups(folder: Path, as_of: date, customers: NDArray[np.int64]) -> Groups:
@@ -48,15 +49,16 @@ def groups(folder: Path, as_of: date, customers: NDArray[np.int64]) -> Groups:
     kept = often.sort_values(ascending=False, kind="stable").index[:COUNTRIES]
     country = known["country"].where(known["country"].isin(kept), None)
     by_segment, segments = _numbered(segment, 1)
-    by_country, countries = _numbered(country, 1 + segments)
+    by_country, countries = _numbered(country, 1 + len(segments))
     return Groups(
-        ["all"] + ["segment"] * segments + ["country"] * countries,
+        ["all"] + ["segment"] * len(segments) + ["country"] * len(countries),
+        ["everybody", *segments, *countries],
         np.where(by_segment > 0, by_segment, by_country),
         np.stack([by_segment, by_country]),
     )
 
 
-def _numbered(names: pd.Series, first: int) -> tuple[Numbers, int]:
-    """Numbers from ``first`` on by ascending name, 0 for none; how many names there are."""
+def _numbered(names: pd.Series, first: int) -> tuple[Numbers, list[str]]:
+    """Numbers from ``first`` on by ascending name, 0 for none; the names."""
     code, known = pd.factorize(names, sort=True)
-    return np.where(code < 0, 0, code + first).astype(np.int32), len(known)
+    return np.where(code < 0, 0, code + first).astype(np.int32), [str(name) for name in known]

@@ -38,7 +38,10 @@ SLICES = {"0": (0, 0), "1-2": (1, 2), "3-9": (3, 9), "10+": (10, 2**31)}  # prod
 
 @dataclass(frozen=True)
 class Figure:
-    """One measure of one method. ``slice``: the list, or ``<list> history=<products before>``."""
+    """One measure of one method. ``slice``: the list, or one of its parts.
+
+    Parts are ``<list> history=<products bought before>`` and ``<list> segment=<RFM group then>``.
+    """
 
     method: str
     metric: str
@@ -130,12 +133,15 @@ def judge_popular(held: Trial, made: Compiled, method: str) -> list[Figure]:
 def figures_of(
     held: Trial, blocks: list[Ranked], truth: sparse.csr_array, name: str, method: str, k: int = K
 ) -> list[Figure]:
-    """Every measure over those with a history, then hits by its length."""
+    """Every measure over those with a history, then hits by its length and by segment."""
     values = by_customer(blocks, truth, k)
     history, judged = np.diff(held.data.bought.indptr), _judged(held, truth)
     groups = {name: judged & (history > 0)}
     for label, (fewest, most) in SLICES.items():
         groups[f"{name} history={label}"] = judged & (history >= fewest) & (history <= most)
+    of = held.data.groups
+    for number in np.flatnonzero(np.array(of.kinds) == "segment"):
+        groups[f"{name} segment={of.names[number]}"] = judged & (of.served == number)
     means = [
         Figure(method, f"{metric}@{k}", group, float(value[chosen].mean()), int(chosen.sum()))
         for group, chosen in groups.items()

@@ -53,6 +53,8 @@ def test_a_planted_pattern_is_found_and_popularity_is_not_enough(tmp_path):
         assert value[maker, "explore", "ndcg@10"] == 1
         assert value[maker, "explore history=3-9", "recall@10"] == 1
     assert value["recent_popularity", "explore", "ndcg@10"] < 0.9
+    parts = [f for f in figures if f.slice.startswith("explore segment=") and f.method == "cosine"]
+    assert sum(f.customers for f in parts if f.metric == "ndcg@10") == 40
     assert value["personal_frequency", "repeat", "recall@10"] == 0.75
 
 
