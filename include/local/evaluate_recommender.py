@@ -25,7 +25,10 @@ from include.recommend.recipe import Recipe
 from include.recommend.training import CUSTOMERS_TRIED, blended, makers
 
 NAMES = ("TRAIN", "TEST", "K", "NEIGHBOURS", "OUT")
+MOST = {"K": 1000, "NEIGHBOURS": 10_000}
 CUT = 0.2  # of TRAIN, on which everything is chosen
+PUBLISHED = {"leading": 512, "customer_power": 0.5, "plateau": 1.5, "pull": 0.2, "popularity": 0.4}
+"""Of ChebyCF on Gowalla (Kim et al., arXiv 2505.00552): a line of its own, not a choice."""
 DAY_S = 86_400
 
 Ints = NDArray[np.int64]
@@ -40,6 +43,7 @@ def evaluate_recommender() -> None:
         )
     k, neighbours = _count("K", given, 20), _count("NEIGHBOURS", given, 200)
     train, test = (_read(Path(given[name])) for name in ("TRAIN", "TEST"))
+    _comparable(train, test)
     for line, lists in judged(train, test, k, neighbours):
         print(json.dumps(line), flush=True)
         if given["OUT"] and lists is not None:
@@ -48,8 +52,10 @@ def evaluate_recommender() -> None:
 
 def _count(name: str, given: dict[str, str], usual: int) -> int:
     text = given[name] or str(usual)
-    if not text.isdecimal() or not 1 <= int(text) <= 1000:
-        raise InputError(f"evaluate-recommender: {name}={text} must be a number from 1 to 1000")
+    if not text.isdecimal() or not 1 <= int(text) <= MOST[name]:
+        raise InputError(
+            f"evaluate-recommender: {name}={text} must be a number from 1 to {MOST[name]}"
+        )
     return int(text)
 
 
@@ -66,6 +72,17 @@ def _read(path: Path) -> pd.DataFrame:
     if frame.empty:
         raise InputError(f"evaluate-recommender: {path.name} has no row with user and item")
     return frame
+
+
+def _comparable(train: pd.DataFrame, test: pd.DataFrame) -> None:
+    """Refuse ids of which one cannot say whether they are the same."""
+    for name in ("user", "item"):
+        kinds = [pd.api.types.infer_dtype(frame[name]) for frame in (train, test)]
+        if kinds[0] != kinds[1] or "mixed" in kinds[0]:
+            raise InputError(
+                f"evaluate-recommender: {name} is {kinds[0]} in TRAIN and {kinds[1]} in TEST; "
+                "write it as one type"
+            )
 
 
 def judged(
@@ -103,6 +120,7 @@ def judged(
             "give purchases that came later"
         )
     methods = {"popularity": start} | {str(each.maker): each for each in ranked}
+    methods["spectral, as published"] = replace(start, maker="spectral", parameters=PUBLISHED)
     for name, recipe in [*methods.items(), ("chosen", chosen)]:
         line, lists = _measured(held, recipe, name, k)
         yield line, _named(lists, users, items) if name == "chosen" else None
@@ -122,9 +140,13 @@ def _ages(train: pd.DataFrame) -> Ints:
 
 
 def _kept(users: Ints, age_days: Ints) -> NDArray[np.bool_]:
-    """What is learned from while choosing: not the latest fifth, or not a fifth of each user's."""
-    if age_days.any():
-        return np.asarray(age_days > np.quantile(age_days, CUT, method="lower"))
+    """What is learned from while choosing: not the latest fifth, or not a fifth of each user's.
+
+    Without times, or with more than half of all on the newest days, it is of each user's.
+    """
+    earlier = np.asarray(age_days > np.quantile(age_days, CUT, method="lower"))
+    if earlier.mean() >= 0.5:
+        return earlier
     drawn = np.lexsort((np.random.default_rng(0).random(len(users)), users))
     counts = np.bincount(users)
     place = np.arange(len(users)) - np.repeat(np.cumsum(counts) - counts, counts)

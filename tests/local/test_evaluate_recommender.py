@@ -91,3 +91,22 @@ def test_a_file_without_the_columns_names_those_it_has(run):
     train, test = planted()
     with pytest.raises(InputError, match=r"TRAIN\.parquet has no column item; it has user, time"):
         run(train.drop(columns="item"), test)
+
+
+def test_where_most_came_on_the_newest_day_a_fifth_of_each_users_is_kept_back(run):
+    train, test = planted()
+    lines = run(train.assign(time=0).assign(time=lambda t: (np.arange(len(t)) > 9) * 864000), test)
+    assert {line["method"]: line["recall@20"] for line in lines[1:]}["chosen"] == 1
+
+
+@pytest.mark.parametrize(
+    ("users", "kinds"),
+    [
+        (lambda t: t["user"].str[1:].astype(int), "user is string in TRAIN and integer in TEST"),
+        (lambda t: ["a", *range(len(t) - 1)], "user is string in TRAIN and mixed-integer in TEST"),
+    ],
+)
+def test_ids_of_two_types_are_said_in_a_line(users, kinds):
+    train, test = planted()
+    with pytest.raises(InputError, match=f"{kinds}; write it as one type"):
+        command._comparable(train, test.assign(user=users))
