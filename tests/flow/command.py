@@ -14,7 +14,7 @@ from pathlib import Path
 from unittest import mock
 
 ROOT = Path(__file__).parents[2]
-PATIENCE_S = 240
+PATIENCE_S = 500
 METADATA = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
 ARGUMENTS = {"AS_OF", "GUARD", "SOURCES", "ONLY", "ROLE", "DB", "CUSTOMERS", "DATA", "DAYS"}
 

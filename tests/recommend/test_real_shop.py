@@ -7,7 +7,7 @@ import pandas as pd
 from bench.recommend import REAL, snapshot
 from include import recommend
 
-# What the 30 days before the judged ones chose; bench/recommend.py chooses anew.
+# What the 30 days before the judged ones chose; bench/recommend_real.py chooses anew.
 CHOSEN = recommend.Recipe(
     maker="cosine",
     parameters={"shrink": 10.0, "balance": 0.2},
