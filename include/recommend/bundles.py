@@ -3,7 +3,7 @@
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from scipy import sparse
+from scipy import sparse, special
 
 from include.recommend import kernel
 from include.recommend.interactions import Interactions
@@ -12,9 +12,10 @@ Flags = NDArray[np.bool_]
 
 MOST = 10  # partners of a product
 CANDIDATES = 100  # of them the best by a simpler measure are looked at
-FEWEST = 3  # orders with both
+FEWEST = 2  # orders with both
+ENOUGH = 3  # orders with both; fewer count only where chance makes no such pair in the whole shop
 MOST_PRODUCTS = 100  # of an order: larger ones say little about pairs and cost most
-SURE = 1.96  # standard errors on either side of 95 %
+UNSURE = 0.025  # that the lift is below its lower end
 BUNDLE = pa.schema([
     ("product_id", pa.string()),
     ("rank", pa.int32()),
@@ -29,10 +30,10 @@ BUNDLE = pa.schema([
 def bundles(data: Interactions, allowed: Flags) -> pa.Table:
     """The best partners of each product, the surest lift first.
 
-    Lift = orders with both * orders / (orders with the one * orders with the other). Its lower end
-    of 95 % takes the orders with both as Poisson: lift * exp(-1.96 / sqrt(orders with both)). Pairs
-    in fewer than ``FEWEST`` orders, or not surely above 1, are left out; so are partners that are
-    not ``allowed``.
+    Lift = orders with both / orders expected with both, had nobody cared: orders with the one *
+    orders with the other / orders. Its lower end of 95 % takes the orders with both as Poisson
+    (exactly: Garwood, 1936). Left out are pairs not surely above 1; pairs in two orders, unless
+    chance makes less than one so striking among all pairs of the shop; partners not ``allowed``.
     """
     baskets = data.baskets
     baskets = baskets[(size := np.diff(baskets.indptr)) < MOST_PRODUCTS]
@@ -43,9 +44,11 @@ def bundles(data: Interactions, allowed: Flags) -> pa.Table:
     pairs = kernel.pairs(turned, baskets, CANDIDATES, column=each**0.5, least=FEWEST).tocoo()
     one, other = pairs.coords
     both = np.rint(pairs.data * each[other] ** 0.5)
-    lift = both * orders / (count[one] * count[other])
-    low = lift * np.exp(-SURE / np.sqrt(both))
-    kept = np.flatnonzero((low > 1) & allowed[other])
+    expected = count[one] * count[other] / orders
+    lift, low = both / expected, special.gammaincinv(both, UNSURE) / expected
+    striking = special.gammainc(both, expected) * special.binom((count > 0).sum(), 2) < 1
+    sure = (low > 1) & ((both >= ENOUGH) | striking)
+    kept = np.flatnonzero(sure & allowed[other])
     kept = kept[np.lexsort((other[kept], -low[kept], one[kept]))]
     rank = np.arange(len(kept)) - np.searchsorted(one[kept], one[kept]) + 1
     kept, rank = kept[rank <= MOST], rank[rank <= MOST]

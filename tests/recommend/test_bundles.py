@@ -19,7 +19,7 @@ def test_support_confidence_and_lift_of_a_worked_example(tmp_path):
     """100 orders: 20 with 0 and 1, 20 with 0 alone, 10 with 1 alone, 50 with 2."""
     data = of_orders(tmp_path, [[0, 1]] * 20 + [[0]] * 20 + [[1]] * 10 + [[2]] * 50)
     found = bundles(data, np.ones(4, dtype=bool)).to_pylist()
-    low = pytest.approx(100 * 20 / (40 * 30) * np.exp(-1.96 / 20**0.5))
+    low = pytest.approx(100 * 12.2165 / (40 * 30), rel=1e-5)  # Poisson: 20 is 12.2165 to 30.8884
     assert found == [
         {"product_id": "p0", "rank": 1, "with_product_id": "p1", "orders_together": 20,
          "confidence": 0.5, "lift": pytest.approx(5 / 3), "lift_low": low},
@@ -32,6 +32,13 @@ def test_two_orders_or_what_chance_explains_are_no_bundle(tmp_path):
     chance = [[0, 1]] * 10 + [[0]] * 10 + [[1]] * 10 + [[2]] * 10
     data = of_orders(tmp_path, chance + [[2, 3]] * 2)
     assert bundles(data, np.ones(4, dtype=bool)).num_rows == 0
+
+
+def test_two_orders_are_a_bundle_where_chance_makes_less_than_one(tmp_path):
+    """Of 2,002 orders; of four products there are six pairs, 2.0e-6 of a chance each."""
+    data = of_orders(tmp_path, [[0, 1]] * 2 + [[2], [3]] * 1000)
+    found = bundles(data, np.ones(4, dtype=bool)).to_pylist()
+    assert [(row["product_id"], row["orders_together"]) for row in found] == [("p0", 2), ("p1", 2)]
 
 
 def test_a_partner_that_may_not_be_offered_is_left_out(tmp_path):
