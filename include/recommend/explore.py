@@ -11,7 +11,16 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from include.recommend.compiled import Compiled
-from include.recommend.kernel import Cells, best_first, compiled, in_pieces, keep, parts
+from include.recommend.kernel import (
+    ROOM,
+    Cells,
+    add_rows,
+    best_first,
+    compiled,
+    in_pieces,
+    largest,
+    parts,
+)
 from include.recommend.mixture import Mixture
 
 Ints = NDArray[np.int64]
@@ -21,7 +30,6 @@ Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 SCALE = 1e7  # what purchases add to a score is kept to 1e-7, the precision of its sum
-TINY = np.float32(1e-30)
 LOWEST = -1e30  # below every score, above what is barred
 POOL = 20  # times the length of a list: the best, of which a mixture is chosen
 CUSTOMERS = 4096  # of one piece of work
@@ -45,49 +53,45 @@ def _lists(
     bought: Cells,
     group: Groups,
     popularity: Floats,
-    most: float,
     by_popularity: Numbers,
     products: Numbers,
     scores: Floats,
     sizes: Numbers,
 ) -> None:
     """The best of each customer's products, first by what was bought, then by popularity."""
-    (start, history, share), (row_start, neighbour, weight) = histories, table
     taken_start, taken, _ = bought
     total = np.zeros(popularity.shape[1], dtype=np.float32)
     touched = np.empty(popularity.shape[1] + 1, dtype=np.uint32)
-    barred = np.float32(-np.inf)
+    length = products.shape[1]
+    value, listed = np.empty(ROOM * length), np.empty(ROOM * length, dtype=np.uint32)
     for place in range(len(customers)):
-        customer, count, size = customers[place], 0, 0
-        best, listed, popular = scores[place], products[place], popularity[group[customer]]
-        for entry in range(start[customer], start[customer + 1]):
-            row, own = history[entry], np.float32(share[entry])
-            for cell in range(row_start[row], row_start[row + 1]):
-                product = neighbour[cell]
-                touched[count] = product  # stays only where it is the first: no branch to foresee
-                before = total[product]
-                count += before == 0
-                after = before + own * weight[cell]
-                total[product] = after + TINY * (after == 0)  # touched stays told from untouched
+        customer, size, lowest = customers[place], 0, LOWEST
+        popular = popularity[group[customer]]
+        count = add_rows(customer, histories, table, total, touched)
         for entry in range(taken_start[customer], taken_start[customer + 1]):
-            total[taken[entry]] = barred
+            total[taken[entry]] = -np.inf
         for product in by_popularity[group[customer]]:
-            if size == len(best):
-                break
             if total[product] == 0:
-                size = keep(popular[product], product, best, listed, size)
-        least = best[0] - most - 1 / SCALE if size == len(best) else LOWEST
+                value[size], listed[size] = popular[product], product
+                size += 1
+                if size == length:
+                    lowest = popular[product]
+                    break
         for number in range(count):
             product = touched[number]
             score = total[product]
             total[product] = 0
-            if score >= least:
-                score = np.rint(np.float64(score) * SCALE) / SCALE + popular[product]
-                size = keep(score, product, best, listed, size)
-                least = best[0] - most - 1 / SCALE if size == len(best) else LOWEST
+            value[size] = np.rint(np.float64(score) * SCALE) / SCALE + popular[product]
+            listed[size] = product  # stays only where it is good enough: no branch to foresee
+            size += value[size] >= lowest
+            if size == len(value):
+                size = largest(value, listed, size, length)
+                lowest = value[:size].min()
         for entry in range(taken_start[customer], taken_start[customer + 1]):
             total[taken[entry]] = 0
-        best_first(best, listed, size)
+        size = largest(value, listed, size, length)
+        best_first(value, listed, size)
+        scores[place, :size], products[place, :size] = value[:size], listed[:size]
         sizes[place] = size
 
 
@@ -128,9 +132,8 @@ def explorer(
     popular = made.popular_term
     shelf = np.flatnonzero(allowed)
     by_popularity = shelf[np.argsort(-popular[:, shelf], kind="stable")].astype(np.uint32)
-    history, offers = made.loops[0], parts(made.offers(allowed))
-    most = float(popular.max(initial=0))
-    given = history, offers, parts(bought), made.popular.group, popular, most, by_popularity
+    history, offers = parts(made.history.astype(np.float32)), parts(made.offers(allowed))
+    given = history, offers, parts(bought), made.popular.group, popular, by_popularity
     pool = length * (POOL if mixture else 1)
 
     def lists(customers: Ints) -> Ranked:

@@ -9,11 +9,20 @@ from scipy import sparse
 
 from include.recommend.compiled import Compiled
 from include.recommend.interactions import Interactions
-from include.recommend.kernel import Cells, Kept, best_first, compiled, in_pieces, keep, parts
+from include.recommend.kernel import (
+    TINY,
+    Cells,
+    Kept,
+    add_rows,
+    best_first,
+    compiled,
+    in_pieces,
+    largest,
+    parts,
+)
 
 Flags = NDArray[np.bool_]
 
-TINY = np.float32(1e-30)
 PRODUCTS = 512  # of one piece of work
 PROSPECT = pa.schema([
     ("product_id", pa.string()),
@@ -26,32 +35,26 @@ PROSPECT = pa.schema([
 @compiled
 def _best(first: int, speaks: Cells, buyers: Cells, barred: Flags, kept: Kept) -> None:
     """The customers with the largest sums for each product from ``first`` on, who lack it."""
-    (start, neighbour, weight), (row_start, buyer, share) = speaks, buyers
+    row_start, buyer, _ = buyers
     values, customers, sizes = kept
     total = np.zeros(len(barred), dtype=np.float32)
-    touched = np.empty(len(barred) + 1, dtype=np.uint32)
+    touched, found = np.empty(len(barred) + 1, dtype=np.uint32), np.empty(len(barred))
     for place in range(len(sizes)):
-        count, size, product = 0, 0, first + place
-        for entry in range(start[product], start[product + 1]):
-            row, own = neighbour[entry], weight[entry]
-            for cell in range(row_start[row], row_start[row + 1]):
-                customer = buyer[cell]
-                touched[count] = customer
-                before = total[customer]
-                count += before == 0
-                after = before + own * share[cell]
-                total[customer] = after + TINY * (after == 0)
+        size, product = 0, first + place
+        count = add_rows(product, speaks, buyers, total, touched)
         for cell in range(row_start[product], row_start[product + 1]):
             total[buyer[cell]] = -1
         for number in range(count):
             customer = touched[number]
-            score = np.float64(total[customer])
+            if total[customer] > TINY and not barred[customer]:
+                found[size], touched[size] = total[customer], customer
+                size += 1
             total[customer] = 0
-            if score > TINY and not barred[customer]:
-                size = keep(score, customer, values[place], customers[place], size)
         for cell in range(row_start[product], row_start[product + 1]):
             total[buyer[cell]] = 0
-        best_first(values[place], customers[place], size)
+        size = largest(found, touched, size, values.shape[1])
+        best_first(found, touched, size)
+        values[place, :size], customers[place, :size] = found[:size], touched[:size]
         sizes[place] = size
 
 

@@ -15,12 +15,16 @@ def test_the_cells_furthest_from_0_stay_and_ties_go_to_the_lower_column():
     assert table.toarray()[:2].tolist() == [[0, 0.7, -0.7, 0, 0], [0, 0, 0, 0, 0.1]]
 
 
-def test_a_heap_gives_the_best_first_and_of_equals_the_lower_column():
-    values, columns, size = np.zeros(3), np.zeros(3, dtype=np.int32), 0
-    for column, value in enumerate([1.0, 3.0, 2.0, 3.0, 3.0]):
-        size = kernel.keep(value, column, values, columns, size)
-    kernel.best_first(values, columns, size)
-    assert (values.tolist(), columns.tolist()) == ([3, 3, 3], [1, 3, 4])
+@given(st.integers(0, 2**32), st.integers(0, 900), st.integers(0, 60))
+@settings(max_examples=100, deadline=None)
+def test_the_largest_come_best_first_and_of_equals_the_lower_column(seed, size, most):
+    draw = np.random.default_rng(seed)
+    values, columns = draw.integers(0, 30, size) * 1.0, draw.permutation(size).astype(np.uint32)
+    order = np.lexsort((columns, -values))[:most]
+    wanted = values[order].tolist(), columns[order].tolist()
+    kept = kernel.largest(values, columns, size, most)
+    kernel.best_first(values, columns, kept)
+    assert (values[:kept].tolist(), columns[:kept].tolist()) == wanted
 
 
 BOUGHT = np.array([[1, 1, 0, 1], [1, 1, 0, 0], [0, 1, 1, 0]], dtype=float)
