@@ -26,7 +26,7 @@ import psutil
 import psycopg
 import pyarrow.parquet as pq
 
-from include import domains, duck, recommend
+from include import domains, duck, profile, recommend
 from include.marts import fill, generations
 from include.recommend.compiled import compile_recipe
 from include.recommend.interactions import read
@@ -64,7 +64,7 @@ MADE_UP = {
                    ELSE floor(pow(random(), 2) * {products}) END AS BIGINT)::VARCHAR, 6, '0')
                    AS product_id,
                DATE '2026-01-01' - CAST(1 + hash(order_id) % 700 AS INT) AS ordered_on,
-               TRUE AS is_product, 1 AS quantity, 10 AS unit_price
+               TRUE AS is_product, 1 AS quantity, 10 AS unit_price, 10 AS amount
         FROM range({customers} * {lines}) AS lines(line)""",
     "product": """
         SELECT 'p' || lpad(n::VARCHAR, 6, '0') AS product_id, 'product ' || n AS name,
@@ -79,6 +79,13 @@ MADE_UP = {
                CAST(given_at AS DATE) AS given_on
         FROM range({customers}) AS customers(n), range(2) AS times(given)""",
 }
+
+
+PROFILE = """
+    SELECT customer_id, {as_of} - max(ordered_on) AS recency_days,
+           count(DISTINCT order_id) AS order_count, sum(amount)::DOUBLE AS revenue,
+           'country ' || customer_id % 20 AS country
+    FROM read_parquet({lines}) GROUP BY customer_id ORDER BY customer_id"""
 
 
 def snapshot(folder: Path, queries: dict[str, str], **given: object) -> Path:
@@ -141,13 +148,16 @@ def made_up(folder: Path, customers: int, products: int, lines: int) -> Path:
 
 def _made_up(folder: Path, given: dict[str, int]) -> None:
     snapshot(folder, MADE_UP, **given)
-    path = folder / f"profile_{AS_OF}.parquet"  # fill() wants one
-    pq.write_table(pq.read_table(folder / "customer.parquet", columns=["customer_id"]), path)
+    lines, path = folder / "order_line.parquet", folder / f"profile_{AS_OF}.parquet"
+    with duckdb.connect() as db:  # as much of a profile as the lists look at
+        found = db.execute(PROFILE.format(lines=duck.quoted(lines), as_of=f"DATE '{AS_OF}'"))
+        known = found.to_arrow_table().replace_schema_metadata({"recipe": profile.recipe()})
+    pq.write_table(known, path)
 
 
 def card(maker: str) -> dict[str, Any]:
-    """The model card of a recipe."""
-    return {"recipe": recommend.Recipe(maker=maker, neighbours=50).settings()}
+    """The model card of a recipe, with popularity by group."""
+    return {"recipe": recommend.Recipe(maker=maker, neighbours=50, group_prior=100.0).settings()}
 
 
 def warm_up(folder: Path, maker: str) -> None:
@@ -251,7 +261,7 @@ def builds(folder: Path, makers: list[str]) -> None:
     """Reading, and each maker's table."""
     found: dict[str, float] = {}
     with cost(found):
-        data = read(folder, AS_OF)
+        data = read(folder, AS_OF, grouped=False)
     show("recommend_read", found["s"], "s")
     for maker in makers:
         found = {}

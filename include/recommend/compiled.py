@@ -146,8 +146,7 @@ def item_table(recipe: Recipe, data: Interactions) -> tuple[sparse.csr_array, Fl
     words = _made(data, "content", recipe.neighbours, {}) * recipe.content_weight
     cold = sparse.diags_array((data.buyers < recipe.cold_buyers).astype(float))
     words = sparse.csr_array(words.maximum((cold @ words).T))
-    both = sparse.csr_array(made + words)
-    table = kernel.strongest(lambda a, b: both[a:b].toarray(), width, recipe.neighbours)
+    table = kernel.pruned(sparse.csr_array(made + words), recipe.neighbours)
     rows = np.repeat(np.arange(width), np.diff(table.indptr))
     return table, np.asarray(words[rows, table.indices] > np.abs(table.data) / 2).ravel()
 
@@ -156,8 +155,11 @@ def _warm(
     recipe: Recipe, data: Interactions, maker: str, parameters: dict[str, float]
 ) -> sparse.csr_array:
     """The maker's table of products with enough buyers, the median row's strongest being 1."""
-    warm = sparse.diags_array((data.buyers >= recipe.cold_buyers).astype(float))
-    made = sparse.csr_array(warm @ _made(data, maker, recipe.neighbours, parameters) @ warm)
+    made = _made(data, maker, recipe.neighbours, parameters)
+    warm = data.buyers >= recipe.cold_buyers
+    if not warm.all():
+        kept = sparse.diags_array(warm.astype(np.float32))
+        made = sparse.csr_array(kept @ made @ kept)
     return made / typical(made)
 
 

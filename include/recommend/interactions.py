@@ -174,9 +174,11 @@ class Interactions:
     def recent_buyers(self, days: int) -> Ints:
         """(groups, products) different customers of each group who bought each in the last
         ``days``; none of ``left_out``."""
-        recent, width = (self.age_days <= days) & self._taught, max(1, self.shape[1])
-        pairs = np.unique(self.customer[recent].astype(np.int64) * width + self.product[recent])
-        customer, product = pairs // width, pairs % width
+        recent = (self.age_days <= days) & self._taught
+        customer, product = self.customer[recent], self.product[recent]
+        new = np.ones(len(customer), dtype=bool)
+        new[1:] = (np.diff(customer) != 0) | (np.diff(product) != 0)
+        customer, product = customer[new], product[new]
         count = np.zeros((len(self.groups.kinds), self.shape[1]), dtype=np.int64)
         count[0] = np.bincount(product, minlength=self.shape[1])
         for group in self.groups.counted:

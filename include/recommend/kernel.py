@@ -152,6 +152,26 @@ def _strongest_rows(block: Values, kept: Kept) -> None:
 
 
 @compiled
+def _strongest_cells(first: int, cells: Cells, kept: Kept) -> None:
+    """The cells of rows ``first`` on of a sparse matrix furthest from 0, by column."""
+    (start, column, value), (values, columns, sizes) = cells, kept
+    longest = 0
+    for row in range(first, first + len(sizes)):
+        longest = max(longest, start[row + 1] - start[row])
+    strength, chosen = np.empty(longest), np.empty(longest, dtype=np.uint32)
+    for place in range(len(sizes)):
+        low, size = start[first + place], 0
+        for cell in range(start[first + place + 1] - low):
+            strength[size], chosen[size] = abs(value[low + cell]), cell
+            size += value[low + cell] != 0
+        sizes[place] = size = largest(strength, chosen, size, values.shape[1])
+        by_column(strength, chosen, size)
+        for number in range(size):
+            values[place, number] = value[low + chosen[number]]
+            columns[place, number] = column[low + chosen[number]]
+
+
+@compiled
 def _pair_rows(
     first: int,
     left: Cells,
@@ -246,6 +266,18 @@ def strongest(
     return _stacked(in_pieces(work, width, threads=threads), width)
 
 
+def pruned(matrix: sparse.csr_array, most: int) -> sparse.csr_array:
+    """The ``most`` cells of each row furthest from 0; ``matrix`` is canonical."""
+    cells = parts(matrix)
+
+    def work(first: int, last: int) -> Kept:
+        kept = _room(last - first, min(most, matrix.shape[1]))
+        _strongest_cells(first, cells, kept)
+        return kept
+
+    return _stacked(in_pieces(work, matrix.shape[0]), matrix.shape[1])
+
+
 def _room(rows: int, most: int) -> Kept:
     shape = rows, most
     return np.zeros(shape), np.zeros(shape, dtype=np.uint32), np.zeros(rows, dtype=np.uint32)
@@ -271,12 +303,14 @@ def in_pieces(
 
 def _stacked(pieces: Iterator[Kept], width: int) -> sparse.csr_array:
     """A CSR of rows that came in pieces."""
-    values, columns, sizes = [np.zeros(0)], [np.zeros(0, np.uint32)], [np.zeros(0, np.uint32)]
+    values: list[Values] = [np.zeros(0, np.float32)]
+    columns, sizes = [np.zeros(0, np.uint32)], [np.zeros(0, np.uint32)]
     for value, column, size in pieces:
         filled = np.arange(value.shape[1]) < size[:, None]
-        values.append(value[filled])
+        values.append(value[filled].astype(np.float32))
         columns.append(column[filled])
         sizes.append(size)
     start = np.concatenate([[0], np.cumsum(np.concatenate(sizes), dtype=np.int64)])
-    cells = np.concatenate(values), np.concatenate(columns), start
+    kind = np.int32 if start[-1] < 2**31 else np.int64  # SciPy widens the columns with the starts
+    cells = np.concatenate(values), np.concatenate(columns).view(np.int32), start.astype(kind)
     return sparse.csr_array(cells, shape=(len(start) - 1, width))

@@ -10,9 +10,10 @@ from include.recommend import kernel
 
 
 def test_the_cells_furthest_from_0_stay_and_ties_go_to_the_lower_column():
-    rows = np.array([[0.5, 0.7, -0.7, 0.0, 0.7], [0.0, 0.0, 0.0, 0.0, 0.1]])
-    table = kernel.strongest(lambda first, last: rows[first:last], 5, 2)
-    assert table.toarray()[:2].tolist() == [[0, 0.7, -0.7, 0, 0], [0, 0, 0, 0, 0.1]]
+    rows = np.array([[0.5, 0.75, -0.75, 0.0, 0.75], [0.0, 0.0, 0.0, 0.0, 0.25]])
+    wanted = [[0, 0.75, -0.75, 0, 0], [0, 0, 0, 0, 0.25]]
+    assert kernel.strongest(lambda a, b: rows[a:b], 5, 2).toarray()[:2].tolist() == wanted
+    assert kernel.pruned(sparse.csr_array(rows), 2).toarray().tolist() == wanted
 
 
 @given(st.integers(0, 2**32), st.integers(0, 900), st.integers(0, 60))

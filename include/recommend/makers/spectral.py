@@ -41,8 +41,10 @@ def spectral(
     values, vectors = leading_directions(rows, turned, leading)
     line, lifted = filter_of(values, plateau, pull)
     degree = np.maximum(1, data.buyers).astype(np.float32) ** popularity
-    left: Floats = vectors * lifted / degree[:, None]
     right: Floats = np.ascontiguousarray((vectors * degree[:, None]).T)
+    left = vectors  # in its place: it may be large
+    left *= lifted
+    left /= degree[:, None]
     turned = sparse.csr_array(sparse.diags_array(line / degree) @ turned)
     rows.data *= degree[rows.indices]
 
@@ -91,7 +93,7 @@ def _orthogonal(columns: Floats) -> Floats:
     gram = (columns.T @ columns).astype(np.float64)
     gram[np.diag_indices(len(gram))] += 1e-6 * np.trace(gram) / len(gram)
     root = np.linalg.cholesky(gram).astype(np.float32)
-    return np.ascontiguousarray(solve_triangular(root, columns.T, lower=True).T)
+    return np.ascontiguousarray(solve_triangular(root, columns.T, lower=True, overwrite_b=True).T)
 
 
 def filter_of(values: NDArray[np.float64], plateau: float, pull: float) -> tuple[float, Floats]:
