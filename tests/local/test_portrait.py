@@ -134,7 +134,7 @@ def test_the_card_tells_scores_with_their_reasons_and_offers_with_theirs(
         "winback within 60 days 2% 9 of 10 –",  # too low for reasons
         "Still a customer 93% In 365 days: 8.2 orders, 812.30 EUR",
         "New to them 1 Teapot because you bought Cup 2 Tray popular of late "
-        "To buy again 1 Cup bought in 3 orders, due after 20 days",
+        "To buy again 1 Cup bought in 3 orders, due 20 days after the last",
     ):
         assert said in card, card
 

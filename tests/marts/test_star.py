@@ -160,11 +160,14 @@ REASONS = [  # code, because, orders, gap: in English, in Chinese
     ("bought_before", "shop:p", 1, None, "bought once", "买过一次"),
     (
         *("bought_before", "shop:p", 1, 1),
-        *("bought once, due after 1 day", "买过一次，约 1 天后再次需要"),
+        *("bought once, due 1 day after the last", "买过一次，上次之后约 1 天再次需要"),
     ),
     (
         *("bought_before", "shop:p", 4, 30),
-        *("bought in 4 orders, due after 30 days", "4 个订单买过，约 30 天后再次需要"),
+        *(
+            "bought in 4 orders, due 30 days after the last",
+            "4 个订单买过，上次之后约 30 天再次需要",
+        ),
     ),
 ]
 
