@@ -1,9 +1,11 @@
 """Known answers over every maker, and the promises of the table."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from include.recommend.interactions import read
+from include.recommend.interactions import of_pairs, read
 from include.recommend.makers import GRID, MAKERS
 from tests.recommend.shop import AS_OF, checkerboard
 from tests.snapshots import write_snapshot
@@ -46,3 +48,14 @@ def test_nothing_sold_and_nothing_known_give_an_empty_table(tmp_path, name):
 
 def test_every_maker_has_settings_to_try():
     assert set(GRID) == set(MAKERS)
+
+
+@pytest.mark.parametrize(("products", "alike"), [(8, [1, 2, 3]), (2400, [1])], ids=["few", "many"])
+def test_a_word_of_most_products_makes_none_alike_where_there_are_many(products, alike):
+    nothing = np.zeros(0, dtype=np.int64)
+    shop = of_pairs((0, products), nothing, nothing, nothing)
+    words = np.array(["thing quill"] * 2 + ["thing"] * (products - 2), dtype=object)
+    table = MAKERS["content"](
+        replace(shop, features=shop.features | {"words": words}), neighbours=3, least=0.1
+    )
+    assert table[[0]].nonzero()[1].tolist() == alike

@@ -10,6 +10,7 @@ from include.recommend import kernel
 from include.recommend.interactions import Interactions
 
 PRICE_BANDS = 5
+COMMON = 1000  # products with a word: if they are more, and most of all, it tells none from another
 
 
 def content(data: Interactions, *, neighbours: int, least: float = 0.2) -> sparse.csr_array:
@@ -28,7 +29,8 @@ def _vectors(data: Interactions) -> sparse.csr_array:
     counts.append(_tags(_price_band(data.features["price"])))
     if any(data.features["words"]):
         with suppress(ValueError):  # names of single letters leave no word at all
-            counts.append(sparse.csr_array(CountVectorizer().fit_transform(data.features["words"])))
+            words = CountVectorizer(max_df=max(COMMON, len(data.products) // 2))
+            counts.append(sparse.csr_array(words.fit_transform(data.features["words"])))
     table = sparse.csr_array(sparse.hstack(counts, format="csr"))
     if not table.shape[1]:
         return table
